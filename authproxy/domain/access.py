@@ -1,0 +1,46 @@
+"""A `Principal` asks for an `Access`; `policy.decide` answers.
+
+This room only names the two sides. It knows neither how the principal proved itself nor what the answer will be.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+
+from authproxy.domain.grants import Action
+from authproxy.domain.keys import KeyRecord
+from authproxy.domain.names import Artifact, ProjectName
+
+
+class PrincipalKind(StrEnum):
+    """How someone proved who they are. Kinds are added as ways of proof are."""
+
+    ANONYMOUS = "anonymous"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, proved. Only `authority.Authority` makes one that holds a key."""
+
+    kind: PrincipalKind
+    address: IPv4Address | IPv6Address
+    key: KeyRecord | None = None
+    public_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What logs, the record and error messages call this principal."""
+        return f"key {self.public_id}" if self.public_id else str(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is asked of the index. `project` is None for what concerns no single project, a listing of all."""
+
+    action: Action
+    index: str
+    project: ProjectName | None
+    artifact: Artifact | None = None
+    size: int | None = None  # bytes of the file
+    sha256: str | None = None  # lower-case hex, of the file
