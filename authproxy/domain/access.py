@@ -44,3 +44,12 @@ class Access:
     artifact: Artifact | None = None
     size: int | None = None  # bytes of the file
     sha256: str | None = None  # lower-case hex, of the file
+
+
+class Outcome(StrEnum):
+    """What became of an upload that was admitted. The record keeps these words."""
+
+    STORED = "stored"  # the index said yes
+    REFUSED = "refused"  # the index said no
+    FAILED = "failed"  # the index never saw the whole of it
+    UNKNOWN = "unknown"  # the whole went out and no clear answer came: only the index itself can tell

@@ -1,0 +1,59 @@
+"""What a decision leaves behind: the yes with its conditions, and the way to it, step by step.
+
+This room only holds the answer. Which questions are asked, and in which order, stands in `authproxy.domain.policy`.
+"""
+
+from dataclasses import dataclass, field
+
+from authproxy.domain.refusal import Denial
+from authproxy.domain.rules import MetadataCheck, Overwrite, Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A yes, what it rests on, and the conditions that hold for the rest of the way."""
+
+    rule: str  # label of the package rule; "" for a read, which no package rule is about
+    grant: str  # the grants in writing, the key's own behind its policy's
+    may_create: bool  # the project need not exist in the index yet
+    overwrite: Overwrite
+    metadata: MetadataCheck
+    rate: Rate | None
+    uses: int | None  # successful uploads, the lower of the policy's and the key's own limit
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One question on the way. Its sentence is for the operator and may say more than a refusal does."""
+
+    name: str
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision and how it came about. On a refusal the last step is the one that refused."""
+
+    decision: Admission | Denial
+    rule_label: str | None
+    grant_text: str | None
+    steps: tuple[Step, ...]
+
+
+@dataclass(slots=True)
+class Trail:
+    """The steps of one decision while they are taken."""
+
+    rule: str | None = None
+    grant: str | None = None
+    steps: list[Step] = field(default_factory=list)
+
+    def passed(self, name: str, sentence: str) -> None:
+        """Note a question that was answered with yes."""
+        self.steps.append(Step(name, passed=True, sentence=sentence))
+
+    def refused(self, name: str, denial: Denial, sentence: str | None = None) -> Denial:
+        """Note the question that ends it; `sentence` where the operator may read more than the client."""
+        self.steps.append(Step(name, passed=False, sentence=sentence or denial.reason))
+        return denial

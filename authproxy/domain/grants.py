@@ -1,0 +1,171 @@
+"""What a key may do: actions x indexes x packages.
+
+This room owns the pattern that names packages, the grant, and how a person writes one (`upload:acme-*`).
+It knows nothing of keys, of policies or of who asks. Unknown actions and characters are refused, never
+ignored: a grant that was read half would be another grant.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authproxy.domain.names import PROJECT_LIMIT, ProjectName
+from authproxy.domain.refusal import Code, quoted, refuse
+
+
+class Action(StrEnum):
+    """What can be done to an index. The values are what people write and what is stored: they stay."""
+
+    READ = "read"
+    UPLOAD = "upload"
+
+
+ANY = "*"
+
+# No accepted project name is longer, so a longer pattern could only match by its stars; and matching costs
+# pattern x name, so the limit is what bounds one decision.
+PATTERN_LIMIT = PROJECT_LIMIT
+
+# The characters of PEP 508 names, ASCII by listing them: under re.IGNORECASE U+212A (KELVIN SIGN) is a `k`.
+_PATTERN = re.compile(r"[A-Za-z0-9._*-]+")
+_SEPARATORS = re.compile(r"[-_.]+")
+_INDEX = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
+_CREATE = "upload+create"
+
+
+def glob_matches(glob: str, text: str) -> bool:
+    """Whether `glob`, literal characters and `*` for any run of them, matches the whole of `text`.
+
+    The leftmost place for each piece is always a right one, so nothing is tried twice: no glob backtracks, as
+    `fnmatch` and regular expressions do on `*a*a*a*b`.
+    """
+    head, *pieces = glob.split(ANY)
+    if not pieces:
+        return text == head
+    tail = pieces.pop()
+    at, end = len(head), len(text) - len(tail)
+    if at > end or not text.startswith(head) or not text.endswith(tail):
+        return False
+    for piece in pieces:
+        found = text.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A glob over normalised project names. `text` is normalised too; `pattern()` makes one."""
+
+    text: str
+
+    def matches(self, project: ProjectName) -> bool:
+        """Whether the pattern names this project. `foo-*` does not name `foo`."""
+        return glob_matches(self.text, project)
+
+    def covers(self, other: "Pattern") -> bool:
+        """Whether every name that `other` matches is matched here too. Never wrongly yes; where unsure, no.
+
+        A star of `other` stands for texts unknown, so only a star of ours may take it in. No literal piece of
+        ours holds a `*`, hence reading `other.text` as if it were a name asks exactly that.
+        """
+        return glob_matches(self.text, other.text)
+
+
+def pattern(raw: str) -> Pattern:
+    """Read what a person wrote: `acme-*`, `Acme.Core`. Raises Refused(NAME_INVALID)."""
+    if len(raw) > PATTERN_LIMIT:
+        raise refuse(
+            Code.NAME_INVALID,
+            f"{quoted(raw)} is longer than {PATTERN_LIMIT} characters, longer than any project's name",
+        )
+    if not _PATTERN.fullmatch(raw):
+        raise refuse(
+            Code.NAME_INVALID,
+            f"{quoted(raw)} is no package pattern: write letters, digits, '-', '_', '.' and '*' for any run",
+        )
+    text = re.sub(r"\*+", ANY, _SEPARATORS.sub("-", raw.lower()))
+    if text.startswith("-") or text.endswith("-"):
+        raise refuse(
+            Code.NAME_INVALID,
+            f"{quoted(raw)} matches no project: names start and end with a letter or digit",
+        )
+    return Pattern(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """These actions, on these packages, in these indexes. What is not named here is not granted."""
+
+    actions: frozenset[Action]
+    packages: tuple[Pattern, ...]
+    indexes: tuple[str, ...] = (ANY,)  # an index's exact name, or "*" for every one
+    create: bool = False  # whether an upload may make a project that the index does not have yet
+
+    def reaches(self, action: Action, index: str) -> bool:
+        """Whether this grant holds the action in that index for any package at all."""
+        return action in self.actions and (ANY in self.indexes or index in self.indexes)
+
+    def allows(self, action: Action, index: str, project: ProjectName | None) -> bool:
+        """Whether this grant holds the access. `project` None is a listing of all: it takes the pattern `*`."""
+        if not self.reaches(action, index):
+            return False
+        if project is None:
+            return any(each.text == ANY for each in self.packages)
+        return any(each.matches(project) for each in self.packages)
+
+    def covers(self, other: "Grant") -> bool:
+        """Whether whatever `other` allows is allowed here too. Never wrongly yes; where unsure, no."""
+        return (
+            other.actions <= self.actions
+            and (self.create or not other.create)
+            and (ANY in self.indexes or set(other.indexes) <= set(self.indexes))
+            and all(any(ours.covers(theirs) for ours in self.packages) for theirs in other.packages)
+        )
+
+
+def _actions(text: str) -> tuple[frozenset[Action], bool]:
+    words = text.split(",")
+    known = [str(each) for each in Action]
+    for word in words:
+        if word not in known and word != _CREATE:
+            raise refuse(
+                Code.REQUEST_INVALID,
+                f"{quoted(word)} is no action: there are {', '.join(known)} and {_CREATE}",
+            )
+    return frozenset(Action(word.partition("+")[0]) for word in words), _CREATE in words
+
+
+def index_name(raw: str) -> str:
+    """Read an index's name (`team/dev`) or `*`. Raises Refused(NAME_INVALID)."""
+    if raw != ANY and not _INDEX.fullmatch(raw):
+        raise refuse(Code.NAME_INVALID, f"{quoted(raw)} is no index: write a name such as team/dev, or '*' for all")
+    return raw
+
+
+def parse_grant(text: str) -> Grant:
+    """Read `ACTIONS:PACKAGES`, both lists with commas, and `@INDEXES` where not all are meant.
+
+    `upload:acme-*`, `read,upload:acme-core,acme-docs`, `upload+create:acme-*`, `upload:acme-*@team/dev`.
+    Raises Refused(REQUEST_INVALID | NAME_INVALID).
+    """
+    actions, colon, rest = text.partition(":")
+    if not colon:
+        raise refuse(Code.REQUEST_INVALID, f"{quoted(text)} is no grant: write ACTIONS:PACKAGES, as in upload:acme-*")
+    granted, create = _actions(actions)
+    packages, at, indexes = rest.partition("@")
+    return Grant(
+        granted,
+        tuple(pattern(each) for each in packages.split(",")),
+        tuple(index_name(each) for each in indexes.split(",")) if at else (ANY,),
+        create,
+    )
+
+
+def format_grant(grant: Grant) -> str:
+    """Write a grant so that `parse_grant` reads the same one."""
+    words = sorted(grant.actions)
+    actions = [_CREATE if grant.create and word is Action.UPLOAD else str(word) for word in words]
+    where = "" if grant.indexes == (ANY,) else "@" + ",".join(grant.indexes)
+    return f"{','.join(actions)}:{','.join(each.text for each in grant.packages)}{where}"

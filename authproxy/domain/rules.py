@@ -1,0 +1,129 @@
+"""What an operator writes down: key policies, package rules, and the small values they are made of.
+
+This room owns the words and how one of them is read. It decides nothing: `authproxy.domain.policy` does.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from authproxy.domain.grants import ANY, Grant, Pattern, glob_matches
+from authproxy.domain.names import Filetype, ProjectName, same_version, version_text
+from authproxy.domain.refusal import Code, Refused, quoted, refuse
+
+Network = IPv4Network | IPv6Network
+
+
+class Requirement(StrEnum):
+    """Who may write to a package. One that is not known here is met by nobody."""
+
+    KEY = "key"
+
+
+class Overwrite(StrEnum):
+    """Whether a file that the index has may be replaced by other bytes."""
+
+    NEVER = "never"
+    ALLOW = "allow"
+
+
+class MetadataCheck(StrEnum):
+    """Whether the name and version inside the archive are read and must agree with the filename."""
+
+    VERIFY = "verify"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` uploads in any `seconds`."""
+
+    count: int
+    seconds: int
+
+
+# Canonical versions (PEP 440) hold nothing else; `*` is ours.
+_VERSION_GLOB = re.compile(r"[0-9a-z.+!*]+")
+_SPECIFIER_START = frozenset("<>=!~")
+
+# Versions of real projects stay under 40 characters; several specifiers with commas fit as well.
+VERSION_PATTERN_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPattern:
+    """Some versions: one, a glob on the canonical text (`1.*`, `*.dev*`), PEP 440 specifiers (`>=1.0,<2`)."""
+
+    text: str
+
+    def matches(self, version: str) -> bool:
+        """Whether this canonical version is among them. Pre-releases are versions like any other."""
+        if self.text[0] in _SPECIFIER_START:
+            return SpecifierSet(self.text).contains(version, prereleases=True)
+        if ANY in self.text:
+            return glob_matches(self.text, version)
+        return same_version(self.text, version)
+
+
+def version_pattern(raw: str) -> VersionPattern:
+    """Read what a person wrote.
+
+    A plain version means that one, however spelled: 1.0 is 1.0.0, but not 1.0+local, which the specifier ==1.0
+    would let in (PEP 440, version matching). Raises Refused(NAME_INVALID).
+    """
+    if len(raw) > VERSION_PATTERN_LIMIT:
+        raise refuse(Code.NAME_INVALID, f"{quoted(raw)} is longer than {VERSION_PATTERN_LIMIT} characters")
+    if ANY in raw and _VERSION_GLOB.fullmatch(raw):
+        return VersionPattern(raw)
+    try:
+        if raw[:1] in _SPECIFIER_START:
+            return VersionPattern(str(SpecifierSet(raw)))
+        return VersionPattern(version_text(raw))
+    except (InvalidSpecifier, Refused):
+        raise refuse(
+            Code.NAME_INVALID,
+            f"{quoted(raw)} names no versions: write a version, a glob such as 1.* or specifiers such as >=1.0,<2",
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """What every key that names this policy may do. A key's own grants and networks narrow it further."""
+
+    name: str
+    allow: tuple[Grant, ...]
+    lifetime: int | None  # seconds that a new key lives at most; None: it need not expire
+    networks: tuple[Network, ...] = ()  # empty: from everywhere
+    uses: int | None = None  # successful uploads per key; None: no limit
+    rate: Rate | None = None  # uploads per key; None: no limit
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRule:
+    """What holds for the packages that `match` names, whoever asks."""
+
+    label: str  # how sentences and the record name this rule: "packages[0] acme-core"
+    match: Pattern
+    require: Requirement = Requirement.KEY
+    filetypes: frozenset[Filetype] = frozenset(Filetype)
+    max_size: int | None = None  # bytes of one file; None: what the proxy takes at all
+    overwrite: Overwrite = Overwrite.NEVER
+    versions: tuple[VersionPattern, ...] = ()  # one of them must match; empty: every version
+    metadata: MetadataCheck = MetadataCheck.VERIFY
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The whole rule file. An empty one allows nothing."""
+
+    key_policies: Mapping[str, KeyPolicy]
+    packages: tuple[PackageRule, ...]
+
+
+def rule_for(policy: Policy, project: ProjectName) -> PackageRule | None:
+    """Find the rule that decides about this project: the first that matches."""
+    return next((rule for rule in policy.packages if rule.match.matches(project)), None)
