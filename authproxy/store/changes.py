@@ -1,0 +1,62 @@
+"""Whether any key changed, asked on every request: synchronous, on a connection of its own, in microseconds.
+
+`PRAGMA data_version` moves when any other connection, of this program or another, has committed. Only then is the
+generation read, which key mutations alone raise: uploads write all the time and must not flush what is remembered of
+keys. Nothing here ever waits; whatever stands in the way (a commit in progress, a journal to roll back) is BUSY.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.dialects import sqlite
+
+from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.store.keys import ONE, record_of
+from authproxy.store.verdicts import BUSY, Busy
+
+_ONE: Final = str(ONE.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+
+
+class Watch:
+    """A read-only view of an open database, for the event loop's thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection: Final = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0, isolation_level=None
+        )
+        self._version: int | None = None
+        self._generation = 0
+        self._told: int | None = None
+
+    def close(self) -> None:
+        """Let go."""
+        self._connection.close()
+
+    def generation(self) -> int | Busy:
+        """Read the number that every mutation of a key raises."""
+        try:
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            if version != self._version:
+                # A commit between the two statements is read now and seen as a new version next time.
+                (self._generation,) = self._connection.execute("SELECT generation FROM meta").fetchone()
+                self._version = version
+        except sqlite3.Error:
+            return BUSY
+        return self._generation
+
+    def keys_changed(self) -> bool:
+        """Say whether the generation moved since this was last asked, or is BUSY. The first answer is yes."""
+        found = self.generation()
+        if found is BUSY or found == self._told:
+            return found is BUSY
+        self._told = found
+        return True
+
+    def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
+        """Read one key. Raises StoreError where its row cannot be understood."""
+        try:
+            rows = self._connection.execute(_ONE, (key_id,)).fetchall()
+        except sqlite3.Error:
+            return BUSY
+        return record_of(rows)

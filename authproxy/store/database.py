@@ -1,0 +1,176 @@
+"""The store as the rooms above see it: every question and every change is one method here, and one transaction."""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Self
+
+from sqlalchemy import text
+
+from authproxy.domain.access import Outcome
+from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.store import files, keys, uploads
+from authproxy.store.changes import Watch
+from authproxy.store.engine import database_path, require_private
+from authproxy.store.runs import Run
+from authproxy.store.schema import require_current
+from authproxy.store.verdicts import (
+    Admitted,
+    AdoptedFile,
+    Busy,
+    Claim,
+    Entry,
+    FileRow,
+    KeyState,
+    Ticket,
+    Verdict,
+)
+from authproxy.store.worker import Worker
+
+
+class Store:
+    """One open database. Its coroutines raise StoreError (StoreBusy, StoreFull), and nothing foreign.
+
+    A change that a coroutine has returned from is on disk. Work that was handed in is done, also where the caller is
+    cancelled while it waits.
+    """
+
+    def __init__(self, worker: Worker, watch: Watch, run: Run) -> None:
+        self._worker = worker
+        self._watch = watch
+        self._run = run
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Open an existing database at this program's schema, else raise SchemaError. Creates nothing."""
+        path = database_path(url)
+        require_private(path)
+        worker = Worker(path)
+        await worker.start(partial(require_current, path=path))
+        return cls(worker, Watch(path), Run(path))
+
+    async def close(self) -> None:
+        """Finish what was handed in, then let go. Closing twice is fine."""
+        self._watch.close()
+        await self._worker.close()
+        self._run.close()
+
+    async def ping(self) -> None:
+        """Raise StoreError where the database does not answer."""
+        await self._worker.read(lambda connection: connection.scalar(text("SELECT generation FROM meta")))
+
+    # Keys
+
+    async def add_key(self, record: KeyRecord) -> None:
+        """Store a new key with its secrets. Raises StoreError where the id is taken."""
+        await self._worker.write(lambda connection: keys.add(connection, record))
+
+    async def key(self, key_id: KeyId) -> KeyRecord | None:
+        """Read one key, a dead one too."""
+        return await self._worker.read(lambda connection: keys.find(connection, key_id))
+
+    async def keys(
+        self, *, policy: str | None = None, owner: str | None = None, state: KeyState | None = None, now: int = 0
+    ) -> AsyncIterator[KeyRecord]:
+        """Read keys in the order of their creation, a page per transaction. `state` is judged at `now`."""
+        where = keys.matching(policy, owner, state, now)
+        last: KeyRecord | None = None
+        while True:
+            page = await self._worker.read(partial(keys.page, where=where, after=last))
+            for record in page:
+                yield record
+            if len(page) < keys.PAGE:
+                return
+            last = page[-1]
+
+    async def revoke(self, key_id: KeyId, now: int) -> bool:
+        """End a key for good. False where nothing changed: no such key, or revoked before (the first time stays)."""
+        return await self._worker.write(lambda connection: keys.change(connection, "revoke", key_id, now))
+
+    async def pause(self, key_id: KeyId, now: int) -> bool:
+        """Suspend a key. False where nothing changed: no such key, revoked, or paused already."""
+        return await self._worker.write(lambda connection: keys.change(connection, "pause", key_id, now))
+
+    async def resume(self, key_id: KeyId, now: int) -> bool:
+        """Let a paused key work again. False where nothing changed: no such key, revoked, or not paused."""
+        return await self._worker.write(lambda connection: keys.change(connection, "resume", key_id, now))
+
+    # Keys, without waiting (from the event loop's thread alone)
+
+    def generation(self) -> int | Busy:
+        """Read, in microseconds, the number that every mutation of a key raises and no upload does.
+
+        BUSY while a writer is in the middle of a commit: whatever is remembered may be stale, so ask `key`.
+        """
+        return self._watch.generation()
+
+    def keys_changed(self) -> bool:
+        """Say, in microseconds, whether `generation` moved since this was last asked, or is BUSY. For one asker."""
+        return self._watch.keys_changed()
+
+    def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
+        """Read one key in microseconds. On BUSY ask `key`. Raises StoreError where the row cannot be understood."""
+        return self._watch.peek(key_id)
+
+    # Uploads
+
+    async def admit(self, entry: Entry, claim: Claim, *, now: int) -> Verdict:
+        """Decide for the last time and put it on record. `now` is unix seconds.
+
+        Everything but Admitted leaves no trace. Asked in this order: key, file, uses, rate; so a repeated upload of a
+        known file is answered as such also where it was the key's last use. If the caller is cancelled while it waits,
+        the admission is completed as FAILED.
+        """
+        run = self._run
+
+        def release(verdict: Verdict) -> None:
+            if isinstance(verdict, Admitted):
+                ended = verdict.ticket, Outcome.FAILED, None, entry.time_ms
+                self._worker.hand_in(lambda connection: uploads.complete(connection, run, *ended), writes=True)
+
+        return await self._worker.write(
+            lambda connection: uploads.admit(connection, run, entry, claim, now), orphaned=release
+        )
+
+    async def complete(self, ticket: Ticket, outcome: Outcome, *, index_status: int | None, time_ms: int) -> None:
+        """End an admitted upload; ending it twice changes nothing. `time_ms` is unix milliseconds.
+
+        STORED stores the file. REFUSED and FAILED leave what was stored before and give the use back. UNKNOWN keeps
+        file and use claimed: whoever asks for the file next gets FileUnsettled and settles it with the index.
+        """
+        await self._worker.write(
+            lambda connection: uploads.complete(connection, self._run, ticket, outcome, index_status, time_ms)
+        )
+
+    async def settle(self, row: FileRow, sha256: str | None) -> bool:
+        """End the claim of a FileUnsettled by what the index has: the file's hash, or None where it has no such file.
+
+        The use is given back unless the bytes are the claim's own. False where someone else settled it before; either
+        way `admit` can be asked again.
+        """
+        return await self._worker.write(lambda connection: uploads.settle(connection, self._run, row, sha256))
+
+    async def record_refusal(self, entry: Entry, code: str, reason: str) -> None:
+        """Put a refusal on record."""
+        await self._worker.write(lambda connection: uploads.refuse(connection, entry, code, reason))
+
+    # Files
+
+    async def file(self, index: str, identity: str) -> FileRow | None:
+        """Find a stored file."""
+        return await self._worker.read(lambda connection: files.find(connection, index, identity))
+
+    async def project_known(self, index: str, project: str) -> bool:
+        """Say whether any file of this project is stored."""
+        return await self._worker.read(lambda connection: files.project_known(connection, index, project))
+
+    async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile]) -> None:
+        """Note files that the index has. What is known already stays; what is on its way is left to its upload."""
+        await self._worker.write(lambda connection: files.adopt(connection, index, project, found))
+
+    async def set_sha256(self, row: FileRow, sha256: str) -> bool:
+        """Note the hash of an adopted file that was read back. False where it had one, or is gone."""
+        return await self._worker.write(lambda connection: files.set_sha256(connection, row, sha256))
+
+    async def forget(self, row: FileRow) -> bool:
+        """Drop a stored file that the index no longer has. False where it is gone, or was replaced since."""
+        return await self._worker.write(lambda connection: files.forget(connection, row))

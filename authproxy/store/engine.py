@@ -1,0 +1,157 @@
+"""One SQLite file: where it is, how it is opened so that nothing acknowledged is lost, and what its failures mean.
+
+Durability, by a power-cut model measured for this project: WAL with synchronous=FULL and TRUNCATE with EXTRA lost
+nothing; WAL with NORMAL and Python's default (DELETE, FULL) brought a revoked key back.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
+
+# Longer than any transaction of ours, short enough that a client still waits for the answer.
+BUSY_SECONDS: Final = 5.0
+PRIVATE: Final = 0o600
+
+# Below these, two programs that write one WAL database (server and command line) can corrupt it: the "WAL-reset bug",
+# https://sqlite.org/wal.html#walresetbug
+_WAL_SAFE_FROM: Final = (3, 51, 3)
+_WAL_SAFE_BACKPORTS: Final = {(3, 50): 7, (3, 44): 6}
+
+_FAILURES: Final[dict[int, tuple[type[StoreError], str]]] = {
+    sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program: try again"),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "is held by another program: try again"),
+    sqlite3.SQLITE_FULL: (StoreFull, "cannot grow: the disk is full"),
+    sqlite3.SQLITE_IOERR: (StoreError, "cannot be read or written: the disk reports an error"),
+    sqlite3.SQLITE_READONLY: (StoreError, "cannot be written: check the owner and mode of the file and its folder"),
+    sqlite3.SQLITE_PERM: (StoreError, "cannot be opened: check the owner and mode of the file and its folder"),
+    sqlite3.SQLITE_CANTOPEN: (StoreError, "cannot be opened: check the owner and mode of the file and its folder"),
+    sqlite3.SQLITE_CORRUPT: (StoreError, "is damaged: restore a backup"),
+    sqlite3.SQLITE_NOTADB: (SchemaError, "is not an authproxy database"),
+}
+
+
+def database_path(url: str) -> Path:
+    """Read `sqlite:///relative/path` or `sqlite:////absolute/path`. Raises StoreError; the URL is not repeated."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("the store's URL cannot be read: write sqlite:///PATH") from None
+    if parsed.drivername != "sqlite":
+        raise StoreError("the store is a SQLite file: write sqlite:///PATH")
+    if not parsed.database or parsed.database == ":memory:" or parsed.query or parsed.host:
+        raise StoreError("the store's URL names no file: write sqlite:///PATH, and nothing after the path")
+    return Path(parsed.database)
+
+
+def wal_is_safe(version: tuple[int, int, int]) -> bool:
+    """Say whether two programs may write one WAL database with this SQLite."""
+    backport = _WAL_SAFE_BACKPORTS.get(version[:2])
+    return version >= _WAL_SAFE_FROM or (backport is not None and version[2] >= backport)
+
+
+def _journal(connection: sqlite3.Connection, mode: str) -> bool:
+    return bool(connection.execute(f"PRAGMA journal_mode={mode}").fetchone()[0] == mode)
+
+
+def _make_durable(connection: sqlite3.Connection, path: Path, *, wal: bool) -> None:
+    """Choose how commits reach the disk. WAL is a property of the file, TRUNCATE one of the connection."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        if wal:
+            connection.execute("PRAGMA synchronous=FULL")
+            return
+        if not _journal(connection, "truncate"):
+            version = sqlite3.sqlite_version
+            raise StoreBusy(f"{path} is in WAL mode and open elsewhere, and SQLite {version} could damage it so")
+    _journal(connection, "truncate")
+    connection.execute("PRAGMA synchronous=EXTRA")
+
+
+def connect(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open an existing file for reading and writing. Transactions begin where SQLAlchemy's events say, nowhere else."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys=ON")
+        _make_durable(connection, path, wal=wal_is_safe(sqlite3.sqlite_version_info))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def use_wal(connection: sqlite3.Connection) -> None:
+    """Turn a database that nobody else has open to WAL where that is safe; it stays so."""
+    if wal_is_safe(sqlite3.sqlite_version_info) and _journal(connection, "wal"):
+        connection.execute("PRAGMA synchronous=FULL")
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file that only its owner reads. SQLite gives its journals the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE))
+    except FileExistsError:
+        return
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be created: {exc.strerror}") from exc
+
+
+def require_private(path: Path) -> None:
+    """Refuse a database that others may read or write."""
+    try:
+        mode = path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        raise SchemaError(f"{path} does not exist: run `authproxy db migrate`") from None
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be opened: {exc.strerror}") from exc
+    if mode & ~PRIVATE:
+        raise StoreError(f"{path} has mode {mode:04o} and must be its owner's alone: run chmod 600 on it")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
+
+
+def engine_on(path: Path) -> Engine:
+    """Wrap one connection. Its transactions begin IMMEDIATE: one that reads first and writes later could not wait.
+
+    https://docs.sqlalchemy.org/en/20/dialects/sqlite.html (transaction control with the sqlite3 driver)
+    """
+    engine = create_engine("sqlite+pysqlite://", creator=partial(connect, path), poolclass=StaticPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def border(path: Path) -> Iterator[None]:
+    """Let no exception of a database library through: each becomes a StoreError of one sentence."""
+    try:
+        yield
+    except DBAPIError as exc:
+        raise _translated(exc.orig, path) from exc
+    except sqlite3.Error as exc:
+        raise _translated(exc, path) from exc
+    except (SQLAlchemyError, OverflowError, UnicodeError) as exc:
+        raise StoreError(f"{path} was asked something it cannot answer: {type(exc).__name__}") from exc
+
+
+def _translated(exc: BaseException | None, path: Path) -> StoreError:
+    # Extended result codes carry the primary one in their low byte, https://sqlite.org/rescode.html
+    primary = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    kind, sentence = _FAILURES.get(primary, (StoreError, f"failed: {getattr(exc, 'sqlite_errorname', 'unknown')}"))
+    return kind(f"{path} {sentence}")

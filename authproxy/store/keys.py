@@ -1,0 +1,193 @@
+"""Keys in the database: rows to `KeyRecord` and back, and the changes of a key's life.
+
+Every change of a key raises `meta.generation` in its own transaction; a spent use does not (see `changes`).
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from authproxy.domain.grants import format_grant, parse_grant
+from authproxy.domain.keys import KeyId, KeyRecord, Secret
+from authproxy.domain.refusal import Refused
+from authproxy.store.errors import StoreError
+from authproxy.store.tables import keys, meta, secrets
+from authproxy.store.verdicts import KeyState
+
+PAGE: Final = 500  # keys per transaction of a listing: about 20 ms, during which no upload is admitted
+
+_COLUMNS: Final = (
+    keys.c.id,
+    keys.c.owner,
+    keys.c.note,
+    keys.c.policy,
+    keys.c.grants,
+    keys.c.networks,
+    keys.c.uses,
+    keys.c.used,
+    keys.c.created,
+    keys.c.expires,
+    keys.c.paused,
+    keys.c.revoked,
+    secrets.c.slot,
+    secrets.c.digest,
+    secrets.c.created.label("secret_created"),
+    secrets.c.expires.label("secret_expires"),
+)
+
+# One row per secret; one row with nulls for a key that has none left.
+ONE: Final[Select[Any]] = (
+    select(*_COLUMNS)
+    .select_from(keys.outerjoin(secrets, secrets.c.key_id == keys.c.id))
+    .where(keys.c.id == bindparam("key_id"))
+    .order_by(secrets.c.created, secrets.c.slot)
+)
+_SECRETS_OF: Final = (
+    select(secrets)
+    .where(secrets.c.key_id.in_(bindparam("key_ids", expanding=True)))
+    .order_by(secrets.c.created, secrets.c.slot)
+)
+_RAISE_GENERATION: Final = update(meta).values(generation=meta.c.generation + 1)
+_REVOKE: Final = (
+    update(keys).where(keys.c.id == bindparam("key_id"), keys.c.revoked.is_(None)).values(revoked=bindparam("now"))
+)
+_PAUSE: Final = (
+    update(keys)
+    .where(keys.c.id == bindparam("key_id"), keys.c.revoked.is_(None), keys.c.paused.is_(None))
+    .values(paused=bindparam("now"))
+)
+_RESUME: Final = (
+    update(keys)
+    .where(keys.c.id == bindparam("key_id"), keys.c.revoked.is_(None), keys.c.paused.is_not(None))
+    .values(paused=None, resumed=bindparam("now"))
+)
+CHANGES: Final = {"revoke": _REVOKE, "pause": _PAUSE, "resume": _RESUME}
+
+
+def record_of(rows: Sequence[Any]) -> KeyRecord | None:
+    """Build the record from the rows of `ONE`, tuples in the order of its columns."""
+    if not rows:
+        return None
+    found = tuple(Secret(*row[12:]) for row in rows if row[12] is not None)
+    return _record(rows[0][:12], found)
+
+
+def _record(row: Sequence[Any], found: tuple[Secret, ...]) -> KeyRecord:
+    key_id, owner, note, policy, grants, networks, uses, used, created, expires, paused, revoked = row
+    try:
+        return KeyRecord(
+            id=key_id,
+            owner=owner,
+            note=note,
+            policy=policy,
+            grants=tuple(parse_grant(text) for text in json.loads(grants)) if grants != "[]" else (),
+            networks=tuple(ip_network(text) for text in json.loads(networks)) if networks != "[]" else (),
+            uses=uses,
+            used=used,
+            created=created,
+            expires=expires,
+            paused=paused is not None,
+            revoked=revoked,
+            secrets=found,
+        )
+    except (Refused, ValueError, TypeError) as exc:
+        # Never half a key: a grant that this program cannot read may have been a restriction.
+        raise StoreError(f"key {key_id} holds a grant or network that this authproxy cannot read") from exc
+
+
+def add(connection: Connection, record: KeyRecord) -> None:
+    """Insert a key and its secrets."""
+    row = {
+        "id": record.id,
+        "owner": record.owner,
+        "note": record.note,
+        "policy": record.policy,
+        "grants": json.dumps([format_grant(grant) for grant in record.grants]),
+        "networks": json.dumps([str(network) for network in record.networks]),
+        "uses": record.uses,
+        "used": record.used,
+        "created": record.created,
+        "expires": record.expires,
+        "paused": record.created if record.paused else None,
+        "revoked": record.revoked,
+    }
+    try:
+        connection.execute(insert(keys), row)
+    except IntegrityError as exc:
+        raise StoreError(f"key id {record.id} is taken: create the key again") from exc
+    rows = [
+        {"key_id": record.id, "slot": s.slot, "digest": s.digest, "created": s.created, "expires": s.expires}
+        for s in record.secrets
+    ]
+    if rows:
+        connection.execute(insert(secrets), rows)
+    connection.execute(_RAISE_GENERATION)
+
+
+def find(connection: Connection, key_id: str) -> KeyRecord | None:
+    """Read one key."""
+    return record_of(connection.execute(ONE, {"key_id": key_id}).all())
+
+
+def change(connection: Connection, name: str, key_id: KeyId, now: int) -> bool:
+    """Make one of CHANGES; False where it changed nothing."""
+    changed = connection.execute(CHANGES[name], {"key_id": key_id, "now": now}).rowcount > 0
+    if changed:
+        connection.execute(_RAISE_GENERATION)
+    return changed
+
+
+def _in_state(state: KeyState, now: int) -> ColumnElement[bool]:
+    expired = and_(keys.c.expires.is_not(None), keys.c.expires <= now)
+    kept = keys.c.revoked.is_(None)
+    return {
+        KeyState.REVOKED: keys.c.revoked.is_not(None),
+        KeyState.PAUSED: and_(kept, keys.c.paused.is_not(None)),
+        KeyState.EXPIRED: and_(kept, keys.c.paused.is_(None), expired),
+        KeyState.LIVE: and_(kept, keys.c.paused.is_(None), or_(keys.c.expires.is_(None), keys.c.expires > now)),
+    }[state]
+
+
+def matching(policy: str | None, owner: str | None, state: KeyState | None, now: int) -> ColumnElement[bool]:
+    """Build the filter of a listing."""
+    return and_(
+        true(),
+        *([keys.c.policy == policy] if policy is not None else []),
+        *([keys.c.owner == owner] if owner is not None else []),
+        *([_in_state(state, now)] if state is not None else []),
+    )
+
+
+def page(connection: Connection, where: ColumnElement[bool], after: KeyRecord | None) -> list[KeyRecord]:
+    """Read the next keys in the order of creation, at most PAGE."""
+    wanted = select(*_COLUMNS[:12]).where(where).order_by(keys.c.created, keys.c.id).limit(PAGE)
+    if after is not None:
+        wanted = wanted.where(tuple_(keys.c.created, keys.c.id) > (after.created, after.id))
+    rows = connection.execute(wanted).all()
+    found = _secrets(connection, (row.id for row in rows))
+    return [_record(tuple(row), tuple(found.get(row.id, ()))) for row in rows]
+
+
+def _secrets(connection: Connection, key_ids: Iterable[str]) -> dict[str, list[Secret]]:
+    found: dict[str, list[Secret]] = {}
+    row: Row[Any]
+    for row in connection.execute(_SECRETS_OF, {"key_ids": list(key_ids)}):
+        found.setdefault(row.key_id, []).append(Secret(row.slot, row.digest, row.created, row.expires))
+    return found

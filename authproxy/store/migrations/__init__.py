@@ -1,0 +1,1 @@
+"""How a database came to its tables, revision by revision. A published revision is never edited."""

@@ -1,0 +1,86 @@
+"""Whether the program that claimed a file is still there: a run is alive while it holds the lock on its own file.
+
+The lock goes with the process, however it ends, so what a crash left behind is known at once and an upload of another
+program on the same database is never taken for it.
+"""
+
+import fcntl
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from authproxy.store.engine import PRIVATE
+from authproxy.store.errors import StoreError
+
+_NAME_BYTES: Final = 8
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Run:
+    """One open store, as others see it, and the claims it has in flight. Used from the worker's thread alone."""
+
+    def __init__(self, database: Path) -> None:
+        self.name: Final = secrets.token_hex(_NAME_BYTES)
+        self.in_flight: Final[set[int]] = set()  # ids of claims
+        self._database: Final = database
+        self._held: int | None = None
+
+    def _path(self, name: str) -> Path:
+        return self._database.with_name(f"{self._database.name}.run-{name}")
+
+    def hold(self) -> None:
+        """Show this run as alive, from its first claim on. Raises StoreError."""
+        if self._held is not None:
+            return
+        try:
+            self._sweep()
+            self._held = self._locked(self._path(self.name))
+        except OSError as exc:
+            raise StoreError(f"{self._path(self.name)} cannot be created: {exc.strerror}") from exc
+
+    @staticmethod
+    def _locked(path: Path) -> int:
+        while True:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE)
+            _lock(descriptor, wait=True)
+            # Another run's sweep may have removed the file between its making and its locking.
+            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+            os.close(descriptor)
+
+    def _sweep(self) -> None:
+        for path in self._database.parent.glob(f"{self._database.name}.run-*"):
+            with suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    if _lock(descriptor, wait=False):
+                        path.unlink(missing_ok=True)
+                finally:
+                    os.close(descriptor)
+
+    def alive(self, name: str) -> bool:
+        """Say whether another run still holds its lock."""
+        try:
+            descriptor = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _lock(descriptor, wait=False)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._held is not None:
+            self._path(self.name).unlink(missing_ok=True)
+            os.close(self._held)
+            self._held = None

@@ -1,0 +1,203 @@
+"""One upload in the database: admitted, completed; or settled, when its end was never seen.
+
+`admit` reads everything first and writes only when the answer is yes, so every other verdict leaves no trace.
+What is stored of a file stays until the index has said yes to another: an overwrite that fails changes nothing.
+"""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from sqlalchemy import Connection, CursorResult, Select, bindparam, delete, insert, select, update
+
+from authproxy.domain.access import Outcome
+from authproxy.domain.keys import KeyRecord
+from authproxy.store import files
+from authproxy.store import keys as key_rows
+from authproxy.store.runs import Run
+from authproxy.store.tables import claims, keys, record
+from authproxy.store.verdicts import (
+    Admitted,
+    Claim,
+    Entry,
+    FileBusy,
+    FileKnown,
+    FileRow,
+    FileUnsettled,
+    KeyDead,
+    RateExceeded,
+    Ticket,
+    UsesSpent,
+    Verdict,
+)
+
+# Seconds after which a claim is doubted even though its program lives. Whoever forwards an upload must give up sooner:
+# an hour is 2 GiB at 0.6 MiB/s.
+UPLOAD_DEADLINE: Final = 3600
+
+_PENDING: Final = "pending"
+_DENIED: Final = "denied"
+
+_CLAIM: Final[Select[Any]] = (
+    select(claims, record.c.filename, record.c.project, record.c.version, record.c.sha256)
+    .join(record, record.c.id == claims.c.record_id)
+    .where(claims.c.index_name == bindparam("b_index"), claims.c.identity == bindparam("b_identity"))
+)
+# The time of the admission that fills the window, if it is full.
+_NTH_LATEST: Final = (
+    select(record.c.time_ms)
+    .where(record.c.key_id == bindparam("b_key"), record.c.time_ms > bindparam("b_since"), record.c.code.is_(None))
+    .order_by(record.c.time_ms.desc())
+    .limit(1)
+    .offset(bindparam("b_before"))
+)
+_SPEND: Final = update(keys).where(keys.c.id == bindparam("b_key")).values(used=keys.c.used + 1)
+_GIVE_BACK: Final = update(keys).where(keys.c.id == bindparam("b_key"), keys.c.used > 0).values(used=keys.c.used - 1)
+_INSERT_RECORD: Final = insert(record)
+_INSERT_CLAIM: Final = insert(claims)
+_DROP_CLAIM: Final = delete(claims).where(claims.c.id == bindparam("b_claim"))
+_CLAIMED_RECORD: Final = select(claims.c.record_id).where(claims.c.id == bindparam("b_claim"))
+_FILE_OF_RECORD: Final = (
+    record.c.id.label("record_id"),
+    record.c.index_name,
+    record.c.identity,
+    record.c.project,
+    record.c.version,
+    record.c.filename,
+    record.c.sha256,
+)
+_COMPLETE: Final = (
+    update(record)
+    .where(record.c.id == bindparam("b_record"), record.c.outcome == _PENDING)
+    .values(outcome=bindparam("b_outcome"), index_status=bindparam("b_status"), completed_ms=bindparam("b_time"))
+    .returning(*_FILE_OF_RECORD)
+)
+_SETTLE: Final = (
+    update(record)
+    .where(record.c.id == bindparam("b_record"))
+    .values(outcome=bindparam("b_outcome"))
+    .returning(*_FILE_OF_RECORD, record.c.key_id)
+)
+_SHA256_OF: Final = select(record.c.sha256).where(record.c.id == bindparam("b_record"))
+
+
+def admit(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict:
+    """Answer in the order key, file, uses, rate; write only on yes."""
+    key = None if entry.key_id is None else key_rows.find(connection, entry.key_id)
+    no = (
+        _key_says_no(key, entry, now)
+        or _file_says_no(connection, run, entry, claim, now)
+        or _uses_say_no(key, claim)
+        or _rate_says_no(connection, entry, claim, now)
+    )
+    return no or Admitted(_write(connection, run, entry, now))
+
+
+def _key_says_no(key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None:
+    if entry.key_id is None:
+        return None
+    secret = key.secret(entry.public_id or "") if key else None
+    if key is None or secret is None:
+        return KeyDead("unknown")
+    dead = key.dead(now) or ("expired" if secret.dead(now) else None)
+    return KeyDead(dead) if dead else None
+
+
+def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
+    found = connection.execute(_CLAIM, {"b_index": entry.index, "b_identity": entry.identity}).first()
+    if found is not None:
+        row = FileRow(
+            found.id,
+            found.index_name,
+            found.identity,
+            found.filename,
+            found.project,
+            found.version,
+            found.sha256,
+            pending=True,
+        )
+        mine = found.run == run.name
+        in_flight = found.id in run.in_flight if mine else run.alive(found.run)
+        return FileBusy(row) if in_flight and now - found.opened < UPLOAD_DEADLINE else FileUnsettled(row)
+    stored = None if claim.overwrite else files.find(connection, entry.index, entry.identity)
+    return FileKnown(stored) if stored else None
+
+
+def _uses_say_no(key: KeyRecord | None, claim: Claim) -> UsesSpent | None:
+    limits = [limit for limit in (claim.uses_limit, key.uses if key else None) if limit is not None]
+    return UsesSpent(min(limits)) if key and limits and key.used >= min(limits) else None
+
+
+def _rate_says_no(connection: Connection, entry: Entry, claim: Claim, now: int) -> RateExceeded | None:
+    if entry.key_id is None or claim.rate is None:
+        return None
+    count, seconds = claim.rate
+    window = {"b_key": entry.key_id, "b_since": (now - seconds) * 1000, "b_before": count - 1}
+    oldest = connection.scalar(_NTH_LATEST, window)
+    return None if oldest is None else RateExceeded(max(1, oldest // 1000 + seconds - now))
+
+
+def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
+    run.hold()
+    if entry.key_id is not None:
+        connection.execute(_SPEND, {"b_key": entry.key_id})
+    record_id = _record(connection, entry, outcome=_PENDING)
+    row = {
+        "index_name": entry.index,
+        "identity": entry.identity,
+        "record_id": record_id,
+        "run": run.name,
+        "opened": now,
+    }
+    claim_id = _number(connection.execute(_INSERT_CLAIM, row))
+    run.in_flight.add(claim_id)
+    return Ticket(record_id, claim_id, entry.key_id)
+
+
+def _record(connection: Connection, entry: Entry, **more: object) -> int:
+    row = asdict(entry)
+    row["index_name"] = row.pop("index")
+    return _number(connection.execute(_INSERT_RECORD, row | more))
+
+
+def _number(inserted: CursorResult[Any]) -> int:
+    row = inserted.inserted_primary_key
+    assert row is not None
+    return int(row[0])
+
+
+def refuse(connection: Connection, entry: Entry, code: str, reason: str) -> None:
+    """Put a refusal on record."""
+    _record(connection, entry, outcome=_DENIED, code=code, reason=reason)
+
+
+def complete(
+    connection: Connection, run: Run, ticket: Ticket, outcome: Outcome, index_status: int | None, time_ms: int
+) -> None:
+    """End an admitted upload. Ending it twice changes nothing."""
+    run.in_flight.discard(ticket.claim_id)
+    given = {"b_record": ticket.record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
+    file = connection.execute(_COMPLETE, given).mappings().first()
+    if file is None or outcome is Outcome.UNKNOWN:
+        return
+    connection.execute(_DROP_CLAIM, {"b_claim": ticket.claim_id})
+    if outcome is Outcome.STORED:
+        files.put(connection, dict(file))
+    elif ticket.key_id is not None:
+        connection.execute(_GIVE_BACK, {"b_key": ticket.key_id})
+
+
+def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None) -> bool:
+    """End a claim by what the index has."""
+    record_id = connection.scalar(_CLAIMED_RECORD, {"b_claim": row.id})
+    if record_id is None or row.id in run.in_flight:
+        return False
+    connection.execute(_DROP_CLAIM, {"b_claim": row.id})
+    ours = sha256 is not None and sha256 == connection.scalar(_SHA256_OF, {"b_record": record_id})
+    outcome = Outcome.STORED if ours else Outcome.FAILED
+    file = connection.execute(_SETTLE, {"b_record": record_id, "b_outcome": outcome}).mappings().one()
+    if not ours and file["key_id"] is not None:
+        connection.execute(_GIVE_BACK, {"b_key": file["key_id"]})
+    if sha256 is not None:
+        put = {name: file[name] for name in file if name != "key_id"}
+        files.put(connection, put | {"sha256": sha256} | ({} if ours else {"record_id": None}))
+    return True

@@ -1,0 +1,144 @@
+"""What the store is told and what it answers: values only, no SQL.
+
+An `Entry` is one decision as it goes on record. `admit` answers with one verdict; only `Admitted` leaves rows behind.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final
+
+
+class Busy(Enum):
+    """The answer of a read that must not wait, while a writer is in the middle of a commit."""
+
+    BUSY = "busy"
+
+
+BUSY: Final = Busy.BUSY
+
+
+class KeyState(StrEnum):
+    """What `Store.keys` filters by. A key is in exactly one state at a time; the first that fits, in this order."""
+
+    REVOKED = "revoked"
+    PAUSED = "paused"
+    EXPIRED = "expired"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision. Every text is already checked and bounded by the caller; `client` is a sanitised user agent."""
+
+    time_ms: int  # unix milliseconds, UTC
+    request_id: str
+    action: str
+    index: str
+    project: str
+    version: str
+    filename: str
+    identity: str
+    size: int  # bytes
+    sha256: str  # lower-case hex
+    principal: str  # a PrincipalKind: "key"
+    key_id: str | None
+    public_id: str | None
+    owner: str | None
+    rule: str
+    grant: str
+    address: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What `admit` must enforce beyond the key's own row."""
+
+    uses_limit: int | None = None  # of the policy; the key's own limit stands in its row, and both hold
+    rate: tuple[int, int] | None = None  # (uploads, seconds)
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file of the index: stored, or (`FileBusy`, `FileUnsettled`) on its way there."""
+
+    id: int  # of the stored file, or of the claim where `pending`
+    index: str
+    identity: str
+    filename: str
+    project: str
+    version: str
+    sha256: str | None  # None: it was there before us and nobody has read it yet
+    pending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedFile:
+    """A file that the index had before us."""
+
+    identity: str
+    filename: str
+    version: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right to send one file; given back to `Store.complete` exactly once."""
+
+    record_id: int
+    claim_id: int
+    key_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The upload is on record, its use is spent, its file is claimed."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDead:
+    """The key stopped working while the body came in: "revoked", "paused", "expired", "unknown"."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsesSpent:
+    """All successful uploads that the key or its policy allows have happened (or are on their way)."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateExceeded:
+    """The key has been admitted too often within its policy's window. `retry_after` is in seconds, at least 1."""
+
+    retry_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileKnown:
+    """The index has this file (same project, version and tags) and it may not be replaced."""
+
+    row: FileRow
+
+
+@dataclass(frozen=True, slots=True)
+class FileBusy:
+    """Another upload of this file is under way."""
+
+    row: FileRow
+
+
+@dataclass(frozen=True, slots=True)
+class FileUnsettled:
+    """An upload of this file ended without an answer (timeout, crash). Ask the index, `settle` the row, try again."""
+
+    row: FileRow
+
+
+Verdict = Admitted | KeyDead | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled

@@ -1,0 +1,52 @@
+"""One suite, every database: `url` is a migrated, empty one of each kind. Another kind is another parameter."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from authproxy.store import Store, engine, migrate
+from tests.store.samples import KEY
+
+
+@pytest.fixture(params=["truncate", "wal"])
+def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How SQLite commits: chosen by SQLite's version in production, and here both, whatever the version."""
+    mode: str = request.param
+    monkeypatch.setattr(engine, "wal_is_safe", lambda _: mode == "wal")
+    return mode
+
+
+@pytest.fixture
+def path(journal: str, tmp_path: Path) -> Path:
+    """Where the database lies."""
+    return tmp_path / "authproxy.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    """A migrated, empty database."""
+    address = f"sqlite:///{path}"
+    asyncio.run(migrate(address))
+    return address
+
+
+@pytest_asyncio.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    """An open store with one key in it."""
+    opened = await Store.open(url)
+    await opened.add_key(KEY)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def rows(url: str, path: Path) -> Iterator[Callable[..., list[Any]]]:
+    """Look into the database past the store: `rows("SELECT ...")`."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    yield lambda sql, *given: connection.execute(sql, given).fetchall()
+    connection.close()

@@ -1,0 +1,73 @@
+"""Keys and decisions as the rooms above would hand them in."""
+
+from dataclasses import replace
+from typing import Any
+
+from authproxy.domain.keys import KeyId, KeyRecord, Secret
+from authproxy.store import Admitted, Claim, Entry, Store, Ticket, Verdict
+
+ID = KeyId("Abc123XYZ789")
+NOW = 1_800_000_000
+SHA = "0" * 64
+OTHER_SHA = "f" * 64
+
+KEY = KeyRecord(
+    id=ID,
+    owner="ci@acme",
+    note="release job",
+    policy="release",
+    grants=(),
+    networks=(),
+    uses=None,
+    used=0,
+    created=NOW - 100,
+    expires=NOW + 10_000,
+    paused=False,
+    revoked=None,
+    secrets=(Secret("0", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA", NOW - 100, None),),
+)
+
+ENTRY = Entry(
+    time_ms=NOW * 1000,
+    request_id="r1",
+    action="upload",
+    index="",
+    project="acme-core",
+    version="1.0",
+    filename="acme_core-1.0.tar.gz",
+    identity="acme-core 1 sdist",
+    size=20_480,
+    sha256=SHA,
+    principal="key",
+    key_id=ID,
+    public_id=ID + "0",
+    owner="ci@acme",
+    rule="packages[0] acme-*",
+    grant="upload:acme-*",
+    address="127.0.0.1",
+    client="twine/6.2.0",
+)
+
+ANY = Claim()
+
+
+def upload(version: str, **changes: Any) -> Entry:
+    """Another file of the same project."""
+    return replace(
+        ENTRY,
+        version=version,
+        filename=f"acme_core-{version}.tar.gz",
+        identity=f"acme-core {version} sdist",
+        **changes,
+    )
+
+
+def ticket(verdict: Verdict) -> Ticket:
+    """The ticket of an admission; fails the test where there is none."""
+    assert isinstance(verdict, Admitted), verdict
+    return verdict.ticket
+
+
+async def admitted(store: Store, entry: Entry = ENTRY, claim: Claim = ANY, *, now: int = NOW) -> Ticket:
+    """Admit, or fail the test."""
+    return ticket(await store.admit(entry, claim, now=now))

@@ -1,0 +1,182 @@
+"""A database is made, brought up to date, or refused; never half."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from authproxy.store import SchemaError, Store, StoreError, current, migrate, schema
+from authproxy.store.engine import engine_on
+from authproxy.store.tables import SCHEMA, metadata
+from tests.store.samples import KEY, admitted
+
+Rows = Callable[..., list[Any]]
+
+
+def test_the_migrations_end_at_the_tables(url: str, path: Path) -> None:
+    """What Alembic makes and what the program reads are the same tables, indexes and constraints."""
+    engine = engine_on(path)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_the_schema_has_one_name() -> None:
+    """The constant by which a store is opened without Alembic is Alembic's own head."""
+    assert ScriptDirectory(str(schema._MIGRATIONS)).get_current_head() == SCHEMA
+
+
+async def test_migrating_again_changes_nothing(url: str, path: Path) -> None:
+    """Idempotent: rows and schema stay."""
+    store = await Store.open(url)
+    await store.add_key(KEY)
+    await store.close()
+
+    def dump() -> list[str]:
+        connection = sqlite3.connect(path)
+        try:
+            return list(connection.iterdump())
+        finally:
+            connection.close()
+
+    before = dump()
+    await migrate(url)
+    assert dump() == before
+    assert await current(url)
+
+
+async def test_two_programs_may_migrate_at_once(tmp_path: Path) -> None:
+    """Two starts of the same installation: both end well, and the tables are made once."""
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    await asyncio.gather(*(migrate(url) for _ in range(4)))
+    assert await current(url)
+
+
+async def test_a_database_of_tomorrow_is_refused(url: str, rows: Rows) -> None:
+    """An older program neither opens nor migrates it, and says what to do."""
+    rows("UPDATE alembic_version SET version_num = '9999'")
+    for attempt in (migrate, Store.open):
+        with pytest.raises(SchemaError, match="schema 9999 .* install a newer authproxy"):
+            await attempt(url)
+    assert not await current(url)
+
+
+async def test_a_database_of_yesterday_says_what_to_run(url: str, rows: Rows) -> None:
+    """Opening never migrates by itself."""
+    rows("UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(SchemaError, match="run `authproxy db migrate`"):
+        await Store.open(url)
+
+
+async def test_opening_creates_nothing(tmp_path: Path) -> None:
+    """A mistyped path is an error, not a new and empty store in which no key is known."""
+    url = f"sqlite:///{tmp_path / 'none.db'}"
+    with pytest.raises(SchemaError, match=r"none\.db does not exist: run `authproxy db migrate`"):
+        await Store.open(url)
+    assert not await current(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_empty_file_is_not_current(tmp_path: Path) -> None:
+    """As a crash between creating and migrating leaves it; migrating it works."""
+    path = tmp_path / "empty.db"
+    path.touch(0o600)
+    url = f"sqlite:///{path}"
+    with pytest.raises(SchemaError, match="run `authproxy db migrate`"):
+        await Store.open(url)
+    await migrate(url)
+    assert await current(url)
+
+
+async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    """Tables of somebody else are neither opened nor added to."""
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE keys (id)")
+    connection.commit()
+    connection.close()
+    path.chmod(0o600)
+    for attempt in (migrate, Store.open, current):
+        with pytest.raises(SchemaError, match="not an authproxy database"):
+            await attempt(f"sqlite:///{path}")
+
+
+async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    """A config file given by mistake, say."""
+    path = tmp_path / "config.yaml"
+    path.write_text("listen: 127.0.0.1:8080\n" * 100)
+    path.chmod(0o600)
+    for attempt in (migrate, Store.open, current):
+        with pytest.raises(SchemaError, match="is not an authproxy database"):
+            await attempt(f"sqlite:///{path}")
+    assert path.read_text().startswith("listen")
+
+
+async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """The sentence names the path and the cause."""
+    with pytest.raises(StoreError, match=r"gone/a\.db cannot be created: No such file or directory"):
+        await migrate(f"sqlite:///{tmp_path}/gone/a.db")
+
+
+async def test_every_file_is_its_owners_alone(url: str, path: Path) -> None:
+    """The database and whatever SQLite and we put beside it are 0600, whatever the umask."""
+    old = os.umask(0)
+    try:
+        store = await Store.open(url)
+        await store.add_key(KEY)
+        await admitted(store)
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+        await store.close()
+    finally:
+        os.umask(old)
+    assert len(modes) >= 3
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+async def test_a_database_that_others_can_read_is_refused(url: str, path: Path, mode: int) -> None:
+    """After a restore with a loose umask, say; the sentence says what to do."""
+    path.chmod(mode)
+    for attempt in (migrate, Store.open):
+        with pytest.raises(StoreError, match=f"mode {mode:04o} .* chmod 600"):
+            await attempt(url)
+
+
+KILLED = """
+import asyncio, os, sys
+from alembic import op
+from authproxy.store import migrate
+make, made = op.create_table, []
+def create_table(*args, **kwargs):
+    made.append(args[0])
+    if len(made) == 4:
+        os.kill(os.getpid(), 9)
+    return make(*args, **kwargs)
+op.create_table = create_table
+asyncio.run(migrate(sys.argv[1]))
+"""
+
+
+async def test_a_migration_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    """All tables or none: kill -9 after the third; the next run starts from nothing and ends."""
+    path = tmp_path / "killed.db"
+    url = f"sqlite:///{path}"
+    ended = subprocess.run([sys.executable, "-c", KILLED, url], check=False, timeout=60, capture_output=True)
+    assert ended.returncode == -9, ended.stderr
+    with pytest.raises(SchemaError):
+        await Store.open(url)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    connection.close()
+    await migrate(url)
+    assert await current(url)
