@@ -1,0 +1,76 @@
+"""What an index's answer to an upload means: a table from status and text to an outcome and a sentence.
+
+Pure. It knows no connection; `client` brings the status and the bytes.
+"""
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from authproxy.domain.access import Outcome
+from authproxy.domain.refusal import Code, Denial
+
+# What an index said goes into a reason phrase of at most 500 characters, behind a sentence of ours.
+SAID_LIMIT: Final = 200
+
+UNREACHABLE: Final = "the index behind the proxy cannot be reached: nothing was uploaded, try again later"
+SILENT: Final = "the index behind the proxy did not answer in time: try again, an upload that arrived is recognised"
+BROKE_OFF: Final = "the index behind the proxy broke off: try again, an upload that arrived is recognised"
+MISCONFIGURED: Final = (
+    "proxy is misconfigured: the index refuses its service credentials, its operator must mend backend.username "
+    "and backend.password"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadAnswer:
+    """The index's answer to an upload; `denial` is None only where the file is stored."""
+
+    outcome: Outcome
+    status: int | None
+    denial: Denial | None = None
+
+
+def meaning(status: int, body: bytes, *, complete: bool) -> UploadAnswer:
+    """Read the index's answer to an upload. The first row that holds decides."""
+    text = said_by(body)
+    said = f"the index answered {status}" + (f": {text}" if text else "")
+    # 1. A yes before the body was out: some servers store the part they have (measured with wsgiref and gunicorn).
+    if 200 <= status < 300:
+        if complete:
+            return UploadAnswer(Outcome.STORED, status)
+        return UploadAnswer(Outcome.UNKNOWN, status, Denial(Code.INDEX_UNREACHABLE, BROKE_OFF))
+    # 2. Our credentials are no good. 403, since 5xx would make twine send the file five more times.
+    if status in (401, 403):
+        return UploadAnswer(Outcome.REFUSED, status, Denial(Code.MISCONFIGURED, MISCONFIGURED))
+    # 3. The file is there. pypiserver says 409, or 400 to a client that calls itself twine.
+    if status == 409 or (status == 400 and "already exist" in text.lower()):
+        return UploadAnswer(Outcome.REFUSED, status, Denial(Code.FILE_EXISTS, "File already exists in the index"))
+    # 4. A redirect, or no upload endpoint: backend.url is wrong, and following a redirect would lose the upload.
+    if 300 <= status < 400 or status in (404, 405):
+        reason = f"proxy is misconfigured: backend.url takes no uploads, the index answered {status}"
+        return UploadAnswer(Outcome.REFUSED, status, Denial(Code.MISCONFIGURED, reason))
+    # 5. Any other no is the index's own.
+    if 400 <= status < 500:
+        code = Code.TOO_LARGE if status == 413 else Code.INDEX_REFUSED
+        return UploadAnswer(Outcome.REFUSED, status, Denial(code, said))
+    # 6. The index failed; how far it came, only it can tell.
+    return UploadAnswer(Outcome.UNKNOWN, status, Denial(Code.INDEX_UNREACHABLE, said))
+
+
+_PRE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+_HIDDEN = re.compile(r"<(style|script|head)\b.*?</\1>", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+
+
+def said_by(body: bytes) -> str:
+    """Turn an index's page or text into one printable ASCII line of at most 200 characters.
+
+    pypiserver's framework wraps the sentence into an HTML page, in its only `<pre>`.
+    """
+    text = body.decode("utf-8", "replace")
+    inner = _PRE.search(text)
+    plain = html.unescape(_TAG.sub(" ", inner[1] if inner else _HIDDEN.sub(" ", text)))
+    printable = "".join(c if " " <= c <= "~" else " " for c in plain)
+    return " ".join(printable.split())[:SAID_LIMIT]

@@ -1,0 +1,158 @@
+"""pypiserver 2.4: its routes, its own reading of a filename, and its project page.
+
+It files an upload by the filename alone (measured; `name` and `version` of the form are never read), and it lists and
+serves by the same reading. So that reading stands here once more, in our words; a test holds it against the real one. A
+filename that the two read differently is one by which a key leaves its project.
+
+This room is pure. It knows no connection, no key and no rule.
+"""
+
+import re
+from html.parser import HTMLParser
+from types import MappingProxyType
+from urllib.parse import unquote
+
+from authproxy.backend.flavour import Flavour, IndexFile, Route
+from authproxy.domain.grants import Action
+from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact, project_name
+from authproxy.domain.refusal import Refused
+
+INDEX = "pypiserver"
+
+_GET = frozenset({"GET", "HEAD"})
+_NAME = r"(?P<project>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+# It serves its package folder with all folders below, except those whose name begins with a dot.
+_FOLDERS = r"(?:[A-Za-z0-9_+!-][A-Za-z0-9._+!-]*/)*"
+# pip and uv write `+` and `!` of a link as they stand; a client that escapes them is right too (RFC 3986, 2.2).
+_FILE = r"(?P<filename>(?:[A-Za-z0-9_+!-]|%2[1Bb])(?:[A-Za-z0-9._+!-]|%2[1Bb])*)"
+
+# In the order in which pypiserver's own router decides: fixed paths, then patterns as its `_app.py` lists them.
+_READS = (
+    Route(_GET, re.compile(r"/|/simple/?|/packages/?", re.ASCII), Action.READ, INDEX),
+    Route(frozenset({"POST"}), re.compile(r"/RPC2", re.ASCII), Action.READ, INDEX),  # search
+    Route(_GET, re.compile(rf"/simple/{_NAME}/?", re.ASCII), Action.READ, INDEX),
+    Route(_GET, re.compile(rf"/packages/{_FOLDERS}{_FILE}", re.ASCII), Action.READ, INDEX),
+    Route(_GET, re.compile(rf"/{_NAME}/json", re.ASCII), Action.READ, INDEX),
+    Route(_GET, re.compile(rf"/{_NAME}/?", re.ASCII), Action.READ, INDEX),
+)
+
+# What the reading below is defined on: what pypiserver lets in by upload and lists, less what only a lenient
+# pattern lets in (a letter that is none of ASCII, a newline at the end).
+_READABLE = re.compile(r"[A-Za-z0-9_+!-][A-Za-z0-9._+!-]*", re.ASCII)
+
+_WHEEL = re.compile(
+    r"(?P<name>.+?)-(?P<version>[0-9].*?)"  # the shortest name that a digit follows
+    r"(?:-[0-9].*?)?"  # the build, which it calls a part of the version
+    r"-.+?-.+?-.+?\.whl",
+    re.ASCII,
+)
+_ENDING = re.compile(
+    r"(?:\.zip|\.tar\.gz|\.tgz|\.tar\.bz2|\.tar\.xz|\.egg"
+    r"|-py[23]\.[0-9]-.*|\.win-amd64-py[23]\.[0-9]\..*|\.win32-py[23]\.[0-9]\..*)\Z",
+    re.ASCII | re.IGNORECASE,
+)
+# `1.`, `1a`, `1!` ... behind a hyphen begin a version; a lone number (`-2-`) does not.
+_VERSION_BEGINS = re.compile(r"-[0-9]+[a-z_.!+]", re.ASCII | re.IGNORECASE)
+_PLATFORM_BEGINS = re.compile(
+    r"[.-](?=cp[0-9]|py[0-9]|macosx|linux|sunos|solaris|irix|aix|cygwin|win)", re.ASCII | re.IGNORECASE
+)
+
+
+def reading(filename: str) -> tuple[ProjectName, str] | None:
+    """Return the project under which pypiserver lists a file and the version it sees, or None where it is no package.
+
+    The version is raw, and without the build of a wheel: pypiserver calls `foo-1.0-3-py3-none-any.whl` version
+    `1.0-3`, sorts by that and compares it with nothing, so a build tag is no disagreement.
+    """
+    guessed = guess(filename)
+    if guessed is None:
+        return None
+    try:
+        return project_name(guessed[0]), guessed[1]
+    except Refused:
+        return None
+
+
+def guess(filename: str) -> tuple[str, str] | None:
+    """Read a filename as pypiserver's `guess_pkgname_and_version` does, but for the build of a wheel."""
+    if len(filename) > FILENAME_LIMIT + len(".asc") or not _READABLE.fullmatch(filename):
+        return None
+    # It strips the characters of ".asc" from the end, not the ending: `x.tar.gz.ascc.asc` is an sdist to it.
+    base = filename.rstrip(".asc") if filename.endswith(".asc") else filename
+    if base.endswith(".whl"):
+        wheel = _WHEEL.fullmatch(base)
+        return (wheel["name"], wheel["version"]) if wheel else None
+    ending = _ENDING.search(base)
+    return _guess_archive(base[: ending.start()]) if ending else None
+
+
+def _guess_archive(stem: str) -> tuple[str, str]:
+    match stem.count("-"):
+        case 0:
+            return stem, ""
+        case 1:
+            name, _, version = stem.partition("-")
+        case _ if "." not in stem:
+            name, _, version = stem.rpartition("-")
+        case _:
+            name = _VERSION_BEGINS.split(stem, maxsplit=1)[0]
+            version = _PLATFORM_BEGINS.split(stem[len(name) + 1 :], maxsplit=1)[0]
+    return name, version
+
+
+def page(project: ProjectName) -> str:
+    """Return the raw target of a project's page."""
+    return f"/simple/{project}/"
+
+
+# Relative as its template writes links, or absolute as they leave it. A link with a host, and one that climbs, is not
+# followed: what it leads to is not this index.
+_LINK = re.compile(rf"(?:\.\./\.\.)?/packages/(?P<path>{_FOLDERS}(?P<filename>[A-Za-z0-9][A-Za-z0-9._+!-]*))", re.ASCII)
+_DIGEST = re.compile(r"(?P<algorithm>md5|sha1|sha224|sha256|sha384|sha512)=(?P<hex>[0-9A-Fa-f]+)", re.ASCII)
+_DIGEST_DIGITS = MappingProxyType({"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128})
+
+
+def files(content: bytes) -> tuple[IndexFile, ...]:
+    """Read the files of a project page, in its order; what is no artifact and no file of this index is left out."""
+    parser = _Anchors()
+    parser.feed(content.decode("utf-8", "replace"))
+    parser.close()
+    return tuple(file for href in parser.hrefs if (file := _linked(href)) is not None)
+
+
+class _Anchors(HTMLParser):
+    """Collects where the anchors of a page lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.hrefs += [value for name, value in attrs if name == "href" and value]
+
+
+def _linked(href: str) -> IndexFile | None:
+    path, _, fragment = href.partition("#")
+    link = _LINK.fullmatch(unquote(path))
+    if link is None:
+        return None
+    try:
+        artifact(link["filename"])
+    except Refused:
+        return None
+    found = _DIGEST.fullmatch(fragment)
+    whole = found is not None and len(found["hex"]) == _DIGEST_DIGITS[found["algorithm"]]
+    digest = (found["algorithm"], found["hex"].lower()) if found is not None and whole else None
+    return IndexFile(link["filename"], f"/packages/{link['path']}", digest)
+
+
+PYPISERVER = Flavour(
+    name="pypiserver",
+    uploads=MappingProxyType({"/": INDEX}),
+    reads=_READS,
+    reading=reading,
+    page=page,
+    files=files,
+    passed_on="/simple/, /simple/PROJECT/, /packages/FILE, /PROJECT/json and searches, and uploads to /",
+)
