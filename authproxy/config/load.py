@@ -1,0 +1,103 @@
+"""From a file to a Config: read, check everything, then build."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from authproxy.config.checks import CHECKS, read_password
+from authproxy.config.model import WORDS, BackendSection, FileSection, GrantSection, KeyPolicySection, PackageSection
+from authproxy.config.problem import ConfigProblems, Problem
+from authproxy.config.reader import read
+from authproxy.config.settings import (
+    BackendSettings,
+    Config,
+    KeySettings,
+    Limits,
+    LogSettings,
+    ThrottleSettings,
+    Timeouts,
+)
+from authproxy.config.text import read_text
+from authproxy.config.validation import validated
+from authproxy.domain.grants import Grant
+from authproxy.domain.policy import KeyPolicy, PackageRule, Policy
+
+
+def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
+    """Read a configuration and the secrets that it names. Relative paths in it start at its own directory.
+
+    Raises ConfigProblems with everything that is wrong.
+    """
+    document = read(read_text(path), WORDS)
+    model = validated(document)
+    for check in CHECKS:
+        check(document)
+    base = path.absolute().parent
+    password, warning = read_password(document, base, env)
+    if model is not None and "?" in str(base / model.store):
+        document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
+    if document.problems or model is None:
+        raise ConfigProblems(document.problems)
+    warnings = (document.problem(("backend", "password"), f"backend.password: {warning}"),) if warning else ()
+    return _config(path.absolute(), model, password, warnings)
+
+
+def _config(file: Path, model: FileSection, password: str | None, warnings: tuple[Problem, ...]) -> Config:
+    database = Path(os.path.normpath(file.parent / model.store))
+    return Config(
+        file=file,
+        listen=model.listen,
+        metrics=model.metrics,
+        public_url=model.public_url,
+        backend=_backend(model.backend, password),
+        store=f"sqlite:///{database}",
+        state_directory=file.parent / model.state_directory if model.state_directory else database.parent,
+        reads=model.reads,
+        keys=KeySettings(model.keys.prefix, model.keys.lifetime),
+        policy=_policy(model),
+        trusted_proxies=tuple(model.trusted_proxies),
+        limits=Limits(model.limits.max_upload, model.limits.spool_memory, model.limits.upload_deadline),
+        throttle=ThrottleSettings(model.throttle.failures, model.throttle.window),
+        log=LogSettings(model.log.level, model.log.format),
+        warnings=warnings,
+    )
+
+
+def _backend(section: BackendSection, password: str | None) -> BackendSettings:
+    timeouts = Timeouts(section.timeouts.connect, section.timeouts.read, section.timeouts.upload)
+    return BackendSettings(section.flavour, section.url, section.username, password, section.password, timeouts)
+
+
+def _policy(model: FileSection) -> Policy:
+    policies = {name: _key_policy(name, section, model) for name, section in model.key_policies.items()}
+    rules = tuple(_rule(position, section) for position, section in enumerate(model.packages))
+    return Policy(MappingProxyType(policies), rules)
+
+
+def _grant(section: GrantSection) -> Grant:
+    return Grant(frozenset(section.actions), tuple(section.packages), create=section.create)
+
+
+def _key_policy(name: str, section: KeyPolicySection, model: FileSection) -> KeyPolicy:
+    return KeyPolicy(
+        name=name,
+        allow=tuple(map(_grant, section.allow)),
+        lifetime=section.lifetime if "lifetime" in section.model_fields_set else model.keys.lifetime,
+        networks=tuple(section.networks),
+        uses=section.uses,
+        rate=section.rate,
+    )
+
+
+def _rule(position: int, section: PackageSection) -> PackageRule:
+    return PackageRule(
+        label=f"packages[{position}] {section.match.text}",
+        match=section.match,
+        require=section.require,
+        filetypes=frozenset(section.filetypes),
+        max_size=section.max_size,
+        overwrite=section.overwrite,
+        versions=tuple(section.versions),
+        metadata=section.metadata,
+    )

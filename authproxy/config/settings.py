@@ -1,0 +1,161 @@
+"""What the file says, read and frozen: the only shape in which the rest of the program meets the configuration.
+
+Every value is checked, every relative path is absolute, every secret is read. Sizes are in bytes, times in seconds.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from authproxy.config.problem import Problem
+from authproxy.domain.policy import Policy
+
+Network = IPv4Network | IPv6Network
+
+MINUTE = 60
+DAY = 24 * 60 * MINUTE
+MIB = 1024 * 1024
+
+
+class FlavourName(StrEnum):
+    """Which index stands behind the proxy."""
+
+    PYPISERVER = "pypiserver"
+
+
+class Reads(StrEnum):
+    """Who decides about reading: the index, by the reader's own credentials, or nobody."""
+
+    INDEX = "index"
+    OPEN = "open"
+
+
+class LogLevel(StrEnum):
+    """What is worth a line."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line looks: one JSON object for a collector, text for people."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener binds. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class SecretSource(StrEnum):
+    """Where a secret may stand: never in the configuration itself."""
+
+    FILE = "file"
+    ENV = "env"
+    CREDENTIAL = "credential"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Which secret: a path, the name of an environment variable, or of a systemd credential."""
+
+    source: SecretSource
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long the index may take, in seconds."""
+
+    connect: int = 5
+    read: int = MINUTE  # silence between two pieces of an answer
+    upload: int = 10 * MINUTE  # one whole upload, its answer included
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    """The index and how we log in to it."""
+
+    flavour: FlavourName
+    url: str  # with a final slash
+    username: str | None
+    password: str | None = field(repr=False)
+    password_from: SecretReference | None
+    timeouts: Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """What new keys look like."""
+
+    prefix: str = "apx"
+    lifetime: int | None = 90 * DAY  # of a key whose policy says nothing else; None: they need not expire
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one upload may take."""
+
+    max_upload: int = 2048 * MIB  # bytes of the file
+    spool_memory: int = MIB  # bytes of an upload held in memory before it goes to a file
+    upload_deadline: int = 30 * MINUTE  # from the first byte of the body to the last
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleSettings:
+    """How many failed logins an address or a key may have in `window` seconds."""
+
+    failures: int = 10
+    window: int = 5 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the server writes about itself."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One configuration, whole and checked."""
+
+    file: Path  # where it was read from
+    listen: Address
+    metrics: Address | None
+    public_url: str  # "https://host[:port]/"
+    backend: BackendSettings
+    store: str  # "sqlite:////absolute/path"
+    state_directory: Path
+    reads: Reads
+    keys: KeySettings
+    policy: Policy
+    trusted_proxies: tuple[Network, ...]
+    limits: Limits
+    throttle: ThrottleSettings
+    log: LogSettings
+    warnings: tuple[Problem, ...] = ()  # what works, and ought to be mended all the same
+
+    @property
+    def public_scheme(self) -> str:
+        """`http` or `https`, as clients see us."""
+        return urlsplit(self.public_url).scheme
+
+    @property
+    def public_host(self) -> str:
+        """The host, and the port where it is not the scheme's own, as clients see us."""
+        return urlsplit(self.public_url).netloc

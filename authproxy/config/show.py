@@ -1,0 +1,111 @@
+"""A Config as the file would say it: every setting that holds, and of a secret only where it stands.
+
+Written as YAML or JSON, what comes out loads to the same Config.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from authproxy.config.settings import BackendSettings, Config
+from authproxy.config.values import BYTES, NEVER, PERIODS, SECONDS
+from authproxy.domain.grants import Grant
+from authproxy.domain.policy import KeyPolicy, PackageRule, Rate
+
+
+def shown(config: Config) -> dict[str, Any]:
+    """Return the settings as plain values, in the order of the example file."""
+    return _without_none(
+        {
+            "listen": str(config.listen),
+            "metrics": None if config.metrics is None else str(config.metrics),
+            "public_url": config.public_url,
+            "backend": _backend(config.backend),
+            "store": config.store,
+            "state_directory": str(config.state_directory),
+            "reads": str(config.reads),
+            "keys": {"prefix": config.keys.prefix, "lifetime": _lifetime(config.keys.lifetime)},
+            "key_policies": {name: _key_policy(each) for name, each in config.policy.key_policies.items()},
+            "packages": [_rule(each) for each in config.policy.packages],
+            "trusted_proxies": _texts(config.trusted_proxies),
+            "limits": {
+                "max_upload": _in_units(config.limits.max_upload, BYTES),
+                "spool_memory": _in_units(config.limits.spool_memory, BYTES),
+                "upload_deadline": _in_units(config.limits.upload_deadline, SECONDS),
+            },
+            "throttle": {
+                "failures": config.throttle.failures,
+                "window": _in_units(config.throttle.window, SECONDS),
+            },
+            "log": {"level": str(config.log.level), "format": str(config.log.format)},
+        }
+    )
+
+
+def _without_none(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if value is not None}
+
+
+def _texts(items: Iterable[object]) -> list[str]:
+    return [str(each) for each in items]
+
+
+def _in_units(number: int, units: Mapping[str, int]) -> str:
+    """Write a number in the largest unit that divides it."""
+    name, unit = max(((name, unit) for name, unit in units.items() if number % unit == 0), key=lambda each: each[1])
+    return f"{number // unit}{name}"
+
+
+def _lifetime(seconds: int | None) -> str:
+    return NEVER if seconds is None else _in_units(seconds, SECONDS)
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.count}/{next(name for name, seconds in PERIODS.items() if seconds == rate.seconds)}"
+
+
+def _backend(backend: BackendSettings) -> dict[str, Any]:
+    reference = backend.password_from
+    return _without_none(
+        {
+            "flavour": str(backend.flavour),
+            "url": backend.url,
+            "username": backend.username,
+            "password": None if reference is None else {str(reference.source): reference.name},
+            "timeouts": {
+                "connect": _in_units(backend.timeouts.connect, SECONDS),
+                "read": _in_units(backend.timeouts.read, SECONDS),
+                "upload": _in_units(backend.timeouts.upload, SECONDS),
+            },
+        }
+    )
+
+
+def _grant(grant: Grant) -> dict[str, Any]:
+    packages = [each.text for each in grant.packages]
+    return {"actions": sorted(map(str, grant.actions)), "packages": packages, "create": grant.create}
+
+
+def _key_policy(policy: KeyPolicy) -> dict[str, Any]:
+    return _without_none(
+        {
+            "allow": [_grant(each) for each in policy.allow],
+            "lifetime": _lifetime(policy.lifetime),
+            "networks": _texts(policy.networks),
+            "uses": policy.uses,
+            "rate": None if policy.rate is None else _rate(policy.rate),
+        }
+    )
+
+
+def _rule(rule: PackageRule) -> dict[str, Any]:
+    return _without_none(
+        {
+            "match": rule.match.text,
+            "require": str(rule.require),
+            "filetypes": sorted(map(str, rule.filetypes)),
+            "max_size": None if rule.max_size is None else _in_units(rule.max_size, BYTES),
+            "overwrite": str(rule.overwrite),
+            "versions": [each.text for each in rule.versions],
+            "metadata": str(rule.metadata),
+        }
+    )
