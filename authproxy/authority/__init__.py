@@ -1,0 +1,247 @@
+"""Who holds a key: issues keys and proves that a credential is one.
+
+This room owns the order in which a key string is judged, cheapest first, and all that is remembered between requests:
+which keys were verified, their records, who failed lately. It knows no HTTP, and not what a key may do: that is asked
+of `domain.policy`.
+
+1. Layout and checksum. A key that is not one costs microseconds.
+2. The verified-key cache: who passed Argon2 before is never throttled and never hashed again.
+3. The throttle: failures only, per address and per key id.
+4. The record: an unknown, revoked, paused or expired key is refused without hashing. That takes less time than a wrong
+   secret does and so tells whether an id is live; ids are no secret (logs and error messages show them).
+5. Argon2, one at a time per key id: the same secret is hashed once for all who wait with it, other secrets wait and are
+   then judged from step 2 on, so that guesses at one key cost no more hashes than the throttle lets through.
+6. The record once more: it may have been revoked meanwhile.
+
+Every kind of bad key gets one and the same sentence. What is remembered of a record is good as long as the store's
+generation stands, and that is asked at every request; so a revoked key is refused from the first request after the
+revocation was committed.
+"""
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final
+
+from authproxy.authority.hashing import HashingPool
+from authproxy.authority.records import KeyRecords
+from authproxy.authority.throttle import Throttle
+from authproxy.authority.verified import VerifiedKeys
+from authproxy.domain.access import Principal, PrincipalKind
+from authproxy.domain.grants import Grant
+from authproxy.domain.keys import (
+    KEY_ID_ENTROPY,
+    SECRET_ENTROPY,
+    SLOTS,
+    KeyId,
+    KeyRecord,
+    PublicId,
+    Secret,
+    UnverifiedKey,
+    mint,
+    name_key,
+    name_secret,
+    parse,
+)
+from authproxy.domain.policy import DEAD_KEY
+from authproxy.domain.refusal import Code, Denial, Refused
+from authproxy.store import Store, StoreError
+
+# Two ids of 71 random bits are equal once in a billion years of minting. Twice in a row is a broken source of entropy.
+MINT_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What a new key shall be. Empty grants and networks: all that the policy allows. `expires` is in unix seconds."""
+
+    owner: str
+    note: str
+    policy: str
+    grants: tuple[Grant, ...] = ()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    uses: int | None = None
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is to be said about a key string to an operator who holds it.
+
+    `problem` is None where the key works, else one of "malformed", "unknown" (no key has this id), "replaced" (the key
+    lives, this secret of it does not), "wrong secret", "revoked", "paused", "expired".
+    """
+
+    problem: str | None
+    record: KeyRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """One Argon2 under way: which secret, against which digest."""
+
+    proof: bytes = field(repr=False)
+    digest: str = field(repr=False)
+    task: "asyncio.Task[bool | Denial]"
+
+
+class Authority:
+    """Issues and authenticates the keys of one store. For one event loop.
+
+    `prefix` is what keys start with; `process_key` is 32 random bytes of this start of the server. `entropy` returns as
+    many random bytes as it is asked for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        prefix: str,
+        process_key: bytes,
+        hashing: HashingPool,
+        throttle: Throttle,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._hashing = hashing
+        self._throttle = throttle
+        self._entropy = entropy
+        self._verified = VerifiedKeys(process_key)
+        self._records = KeyRecords(store)
+        self._flights: dict[KeyId, _Flight] = {}
+
+    async def authenticate(self, text: str, address: IPv4Address | IPv6Address, *, now: int) -> Principal | Denial:
+        """Prove a key string. `now` is unix seconds.
+
+        Denials: CREDENTIAL_INVALID; THROTTLED and BUSY with the seconds after which to come back; INTERNAL where what
+        is stored of the key is broken. Raises StoreError where the store cannot answer.
+        """
+        key = parse(text, self._prefix)
+        if key is None:
+            return self._turned_away(address, None, now) or self._failed(address, now)
+        key_id, public_id = key.unverified_id, key.unverified_public_id
+        proof = self._verified.proof(key.secret)
+        while True:
+            known = self._verified.knows(public_id, proof)
+            if not known and (denial := self._turned_away(address, key_id, now)):
+                return denial
+            record = await self._records.read(key_id)
+            digest = _live_digest(record, public_id, now)
+            if digest is None:
+                return self._failed(address, now)
+            if self._verified.holds(public_id, proof, digest):
+                return Principal(PrincipalKind.KEY, address, record, public_id)
+            if known:
+                continue  # it was checked against a digest that is gone, so it comes to the throttle as a stranger
+            right = await self._hashed(key, proof, digest, now)
+            if isinstance(right, Denial):
+                return right
+            if right is False:
+                return self._failed(address, now)
+
+    async def issue(self, spec: NewKey, *, now: int) -> tuple[KeyRecord, str]:
+        """Make a key and store it; return its record and the key string, which is nowhere else and cannot be had again.
+
+        Raises StoreError, and Refused(BUSY) where too many keys are being verified.
+        """
+        attempt = 1
+        while True:
+            record, text = await self._minted(spec, now)
+            try:
+                await self._store.add_key(record)
+            except StoreError:
+                if attempt == MINT_ATTEMPTS or await self._store.key(record.id) is None:
+                    raise
+                attempt += 1
+            else:
+                return record, text
+
+    async def verify(self, text: str, *, now: int) -> Verification:
+        """Say whether a key string works, and if not, why. For operators only: it tells what a 401 does not.
+
+        Raises StoreError, and Refused(BUSY) where too many keys are being verified.
+        """
+        key = parse(text, self._prefix)
+        if key is None:
+            return Verification("malformed")
+        record = await self._store.key(key.unverified_id)
+        if record is None:
+            return Verification("unknown")
+        secret = record.secret(key.unverified_public_id)
+        if secret is None:
+            return Verification("replaced", record)
+        if not await self._hashing.verify(secret.digest, key.secret.reveal()):
+            return Verification("wrong secret", record)
+        return Verification(record.dead(now) or ("expired" if secret.dead(now) else None), record)
+
+    async def close(self) -> None:
+        """Finish the hashing that is under way. Closing twice is fine."""
+        if self._flights:
+            await asyncio.wait([flight.task for flight in self._flights.values()])
+        self._hashing.close()
+
+    def _turned_away(self, address: IPv4Address | IPv6Address, key_id: KeyId | None, now: int) -> Denial | None:
+        wait = self._throttle.wait(address, key_id, now)
+        return Denial(Code.THROTTLED, f"too many failed attempts: try again in {wait} seconds", wait) if wait else None
+
+    def _failed(self, address: IPv4Address | IPv6Address, now: int) -> Denial:
+        self._throttle.failed_from(address, now)
+        return DEAD_KEY
+
+    async def _hashed(self, key: UnverifiedKey, proof: bytes, digest: str, now: int) -> bool | Denial | None:
+        """Hash, or wait for who hashes the same; None where another secret of this key was hashed instead."""
+        flight = self._flights.get(key.unverified_id)
+        if flight is None:
+            task = asyncio.create_task(self._fly(key, proof, digest, now))
+            flight = self._flights[key.unverified_id] = _Flight(proof, digest, task)
+        elif flight.digest != digest or not hmac.compare_digest(flight.proof, proof):
+            await asyncio.wait([flight.task])
+            return None
+        # Shielded: a client that hangs up must not take the hash away from the others that wait for it.
+        return await asyncio.shield(flight.task)
+
+    async def _fly(self, key: UnverifiedKey, proof: bytes, digest: str, now: int) -> bool | Denial:
+        try:
+            right = await self._hashing.verify(digest, key.secret.reveal())
+        except Refused as refused:
+            return refused.denial
+        finally:
+            del self._flights[key.unverified_id]
+        if right:
+            self._verified.remember(key.unverified_public_id, proof, digest)
+        else:
+            self._throttle.failed_for(key.unverified_id, now)
+        return right
+
+    async def _minted(self, spec: NewKey, now: int) -> tuple[KeyRecord, str]:
+        key_id = name_key(self._entropy(KEY_ID_ENTROPY))
+        slot = SLOTS[0]
+        text = mint(self._prefix, name_secret(key_id, slot), self._entropy(SECRET_ENTROPY))
+        key = parse(text, self._prefix)
+        assert key is not None, "parse reads what mint writes"
+        digest = await self._hashing.hash(key.secret.reveal())
+        record = KeyRecord(
+            id=key_id,
+            owner=spec.owner,
+            note=spec.note,
+            policy=spec.policy,
+            grants=spec.grants,
+            networks=spec.networks,
+            uses=spec.uses,
+            used=0,
+            created=now,
+            expires=spec.expires,
+            paused=False,
+            revoked=None,
+            secrets=(Secret(slot, digest, now, None),),
+        )
+        return record, text
+
+
+def _live_digest(record: KeyRecord | None, public_id: PublicId, now: int) -> str | None:
+    secret = record.secret(public_id) if record is not None and record.dead(now) is None else None
+    return secret.digest if secret is not None and not secret.dead(now) else None

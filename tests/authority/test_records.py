@@ -1,0 +1,96 @@
+"""Remembered records are no older than the last change of any key, seen from another program too."""
+
+import sqlite3
+
+import pytest
+
+from authproxy.authority.records import KeyRecords
+from authproxy.domain.keys import KeyId
+from authproxy.store import BUSY
+from tests.authority.conftest import NOW, SPEC
+
+
+class Forgetless(KeyRecords):
+    """The mistake: what was read once is good for ever."""
+
+    async def read(self, key_id):
+        known = self._records.get(key_id)
+        return known if known is not None else await super().read(key_id)
+
+
+def waits(coroutine):
+    """Say whether a coroutine gives up the event loop before it is done."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return False
+    coroutine.close()
+    return True
+
+
+@pytest.mark.parametrize(("kind", "seen"), [(KeyRecords, True), (Forgetless, False)], ids=["ours", "naive"])
+async def test_a_change_by_another_program_is_seen_at_once(kind, seen, authority, store, shell):
+    """Pause, resume and revoke show in the next read; a memory that never asks is caught by the same check."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    records = kind(store)
+    assert await records.read(record.id) == record
+    await shell.pause(record.id, NOW)
+    assert (await records.read(record.id)).paused is seen
+    await shell.resume(record.id, NOW)
+    assert not (await records.read(record.id)).paused
+    await shell.revoke(record.id, NOW)
+    assert ((await records.read(record.id)).revoked == NOW) is seen
+
+
+async def test_an_unknown_id_is_not_remembered(authority, store, shell):
+    """A key that is made after somebody asked for its id is found."""
+    records = KeyRecords(store)
+    assert await records.read(KeyId("AAAAAAAAAAAA")) is None
+    record, _ = await authority.issue(SPEC, now=NOW)
+    assert await records.read(record.id) == record
+
+
+async def test_a_remembered_record_is_the_same_object(authority, store):
+    """While nothing changes, nothing is read again."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    records = KeyRecords(store)
+    first = await records.read(record.id)
+    assert await records.read(record.id) is first
+
+
+async def test_no_read_waits_while_nobody_commits(authority, store):
+    """Known, forgotten and unknown ids are answered without giving up the event loop."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    records = KeyRecords(store)
+    assert not waits(records.read(record.id))
+    assert not waits(records.read(record.id))
+    assert not waits(records.read(KeyId("AAAAAAAAAAAA")))
+
+
+async def test_a_commit_under_way_is_waited_for(authority, store, database):
+    """While another program holds the database, the record comes by the slow way, true and not remembered."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    records = KeyRecords(store)
+    first = await records.read(record.id)
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    try:
+        busy = store.generation() is BUSY
+        reading = records.read(record.id)
+        assert waits(reading) is busy
+    finally:
+        writer.execute("ROLLBACK")
+        writer.close()
+    again = await records.read(record.id)
+    assert again == first
+    assert (again is first) is not busy
+
+
+async def test_memory_is_bounded(authority, store):
+    """The least used record is read anew."""
+    made = [(await authority.issue(SPEC, now=NOW))[0].id for _ in range(3)]
+    records = KeyRecords(store, limit=2)
+    first = await records.read(made[0])
+    for key_id in made:
+        await records.read(key_id)
+    assert await records.read(made[0]) is not first
