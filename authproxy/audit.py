@@ -1,0 +1,56 @@
+"""The record: one row for every decision about an upload, made before the index sees a byte and completed after.
+
+This room knows how a decision is written down, not how it was reached nor what a response looks like. Requests without
+a valid key leave no row: a row costs a write to the disk, and whoever floods us with guesses would fill it.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from authproxy.domain.access import Access, Principal
+from authproxy.domain.policy import Admission
+from authproxy.domain.refusal import Denial
+from authproxy.store import Entry, Store
+
+log: Final = logging.getLogger("authproxy.audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from. `client` is what it calls itself, already bounded printable ASCII."""
+
+    request_id: str
+    time_ms: int  # unix milliseconds, UTC
+    address: str
+    client: str
+
+
+def entry(origin: Origin, principal: Principal, access: Access, admission: Admission | None) -> Entry:
+    """Write a decision down; `admission` is None for a refusal."""
+    artifact = access.artifact
+    return Entry(
+        time_ms=origin.time_ms,
+        request_id=origin.request_id,
+        action=access.action,
+        index=access.index,
+        project=access.project or "",
+        version=artifact.version if artifact else "",
+        filename=artifact.filename if artifact else "",
+        identity=artifact.identity if artifact else "",
+        size=access.size or 0,
+        sha256=access.sha256 or "",
+        principal=principal.kind,
+        key_id=principal.key.id if principal.key else None,
+        public_id=principal.public_id,
+        owner=principal.key.owner if principal.key else None,
+        rule=admission.rule if admission else "",
+        grant=admission.grant if admission else "",
+        address=origin.address,
+        client=origin.client,
+    )
+
+
+async def record_refusal(store: Store, origin: Origin, principal: Principal, access: Access, denial: Denial) -> None:
+    """Put a refusal of a known key on record."""
+    await store.record_refusal(entry(origin, principal, access, None), denial.code, denial.reason)

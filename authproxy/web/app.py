@@ -1,0 +1,157 @@
+"""Where the parts meet: one request in, one response out, and every failure below becomes one response here."""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest, RequestPayloadError, Response, StreamResponse
+
+from authproxy.audit import Origin
+from authproxy.backend.flavour import Flavour
+from authproxy.config import Config
+from authproxy.domain.refusal import Code, Denial, Refused
+from authproxy.store import StoreBusy, StoreError, StoreFull
+from authproxy.web import head
+from authproxy.web.errors import respond
+from authproxy.web.head import Address
+from authproxy.web.own import own
+from authproxy.web.parts import Parts, assembled
+from authproxy.web.read import read
+from authproxy.web.receive import drain
+from authproxy.web.upload import upload
+
+log: Final = logging.getLogger("authproxy.web")
+
+# What a reload leaves as it is, because a socket, a pool, a file or a cache hangs on it.
+FIXED: Final = ("listen", "metrics", "backend", "store", "state_directory", "keys", "throttle", "log")
+
+STORE_DOWN: Final = Denial(Code.BUSY, "the proxy's store does not answer: its operator must mend that", retry_after=30)
+STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
+    StoreBusy: Denial(Code.BUSY, "the proxy's store is busy, try again", retry_after=2),
+    StoreFull: Denial(Code.STORAGE_FULL, "the proxy's disk is full: nothing was uploaded, try again later"),
+}
+INTERNAL: Final = Denial(Code.INTERNAL, "the proxy failed: its log says how, its operator must mend that")
+
+
+class App:
+    """The running proxy. `handle` is what the server calls; `reload` takes a new config from the next request on."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def reload(self, config: Config) -> list[str]:
+        """Take a new config; return the names of the settings that changed there and need a restart to change here."""
+        fixed = {name: getattr(self.parts.config, name) for name in FIXED}
+        self.parts = replace(self.parts, config=replace(config, **fixed))
+        return [name for name, value in fixed.items() if getattr(config, name) != value]
+
+    async def handle(self, request: BaseRequest) -> StreamResponse:
+        """Answer one request, whatever happens."""
+        started, parts = time.perf_counter(), self.parts
+        address = head.address_of(request, parts.config.trusted_proxies)
+        origin = Origin(secrets.token_hex(8), int(parts.clock() * 1000), str(address), head.client_of(request))
+        action = _action(parts.backend.flavour, request)
+        answer = await _answer(action, parts, request, origin, address)
+        denial = answer if isinstance(answer, Denial) else None
+        response = await _refusal(parts, request, answer) if isinstance(answer, Denial) else answer
+        _tell(parts, request, origin, action, denial, response.status, time.perf_counter() - started)
+        return response
+
+
+async def _answer(
+    action: str, parts: Parts, request: BaseRequest, origin: Origin, address: Address
+) -> StreamResponse | Denial:
+    """Whatever goes wrong is a denial; what goes wrong unforeseen is in the log as well."""
+    try:
+        head.check(request)
+        return await _ROUTES[action](parts, request, origin, address)
+    except Refused as refused:
+        return refused.denial
+    except StoreError as exc:
+        log.error("the store failed", extra={"request_id": origin.request_id, "trouble": str(exc)})  # noqa: TRY400
+        return STORE_DENIALS.get(type(exc), STORE_DOWN)
+    except (ConnectionError, RequestPayloadError):
+        return Denial(Code.REQUEST_INVALID, "the body ended before it was complete")
+    except Exception:
+        log.exception("a request failed", extra={"request_id": origin.request_id})
+        return INTERNAL
+
+
+async def _upload(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
+    sentence = await upload(parts, request, origin, address)
+    return Response(text=f"{sentence}\n", headers={"Cache-Control": "no-store", "X-Request-Id": origin.request_id})
+
+
+async def _read(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
+    return await read(parts, request, address)
+
+
+async def _own(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
+    return await own(parts, request, address)
+
+
+_ROUTES: Final = {"upload": _upload, "own": _own, "read": _read}
+
+
+def _action(flavour: Flavour, request: BaseRequest) -> str:
+    path = request.raw_path
+    if request.method == hdrs.METH_POST and path in flavour.uploads:
+        return "upload"
+    return "own" if path.startswith(("/-", "/_/")) else "read"
+
+
+async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> StreamResponse:
+    """Let the client finish, so that it listens, and then tell it."""
+    whole = await drain(request, parts.config.limits)
+    response = respond(denial, request)
+    if not whole:
+        response.force_close()
+    if request.writer.output_size > 0 and request.transport is not None:
+        # Half an answer is out: only a broken connection tells the client that it was not the whole.
+        request.transport.abort()
+    return response
+
+
+def _tell(
+    parts: Parts,
+    request: BaseRequest,
+    origin: Origin,
+    action: str,
+    denial: Denial | None,
+    status: int,
+    seconds: float,
+) -> None:
+    """Count the request and log it in one line; what the client wrote appears as bounded data only."""
+    answer = denial.code if denial else "ok" if status < HTTPStatus.BAD_REQUEST else "index"
+    parts.metrics.count(action, answer, seconds)
+    level = logging.WARNING if denial is not None and status != HTTPStatus.UNAUTHORIZED else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(
+            level,
+            "%s %s",
+            action,
+            answer,
+            extra={
+                "request_id": origin.request_id,
+                "address": origin.address,
+                "method": request.method[:20],
+                "target": request.raw_path[:200],
+                "client": origin.client,
+                "status": status,
+                "reason": denial.reason if denial else None,
+                "ms": round(seconds * 1000, 1),
+            },
+        )
+
+
+@asynccontextmanager
+async def running(config: Config, *, clock: Callable[[], float] = time.time) -> AsyncIterator[App]:
+    """Open all parts of a proxy and put them together. Raises StoreError where the store cannot be opened."""
+    async with AsyncExitStack() as stack:
+        yield App(await assembled(config, stack, clock))

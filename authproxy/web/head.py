@@ -1,0 +1,106 @@
+"""The head of a request: what must be true of it before anyone reads on, and who sent it.
+
+aiohttp's C parser is lenient where a proxy may not be (measured): it takes a second Authorization or Host, HTTP/1.0
+with chunked framing, and coded bodies. What is refused here is refused for every route. The target is judged by the
+route table (`backend.flavour`), not here.
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+from aiohttp import HttpVersion11, hdrs
+from aiohttp.web import BaseRequest
+
+from authproxy.domain.refusal import Code, refuse
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# Headers of which two readers could pick different ones when there are two.
+SINGLE: Final = (
+    hdrs.AUTHORIZATION,
+    hdrs.HOST,
+    hdrs.CONTENT_LENGTH,
+    hdrs.CONTENT_TYPE,
+    hdrs.TRANSFER_ENCODING,
+    hdrs.EXPECT,
+)
+
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+_LENGTH: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+# What a client calls itself goes into the log and the record; more than this says nothing more.
+CLIENT_LIMIT: Final = 120
+
+_ANY: Final[Address] = ip_address("0.0.0.0")  # noqa: S104 - a unix socket has no address; nothing listens there
+
+
+def check(request: BaseRequest) -> None:
+    """Refuse a head that two readers could read differently. Raises Refused (request-invalid)."""
+    headers = request.headers
+    for name in SINGLE:
+        if len(headers.getall(name, ())) > 1:
+            raise refuse(Code.REQUEST_INVALID, f"the request has more than one {name} header, send one")
+    if request.version > HttpVersion11:
+        raise refuse(Code.REQUEST_INVALID, "this proxy speaks HTTP/1.1")
+    host = headers.get(hdrs.HOST)
+    if (host is None and request.version == HttpVersion11) or (host is not None and not _HOST.fullmatch(host)):
+        raise refuse(Code.REQUEST_INVALID, "the Host header is missing or is no host name, send one")
+    if hdrs.CONTENT_ENCODING in headers:
+        raise refuse(Code.REQUEST_INVALID, "the request's body is encoded, send it without Content-Encoding")
+    length = headers.get(hdrs.CONTENT_LENGTH)
+    if length is not None and not _LENGTH.fullmatch(length):
+        raise refuse(Code.REQUEST_INVALID, "Content-Length is not a number of bytes")
+    if headers.get(hdrs.EXPECT, "100-continue").lower() != "100-continue":
+        raise refuse(Code.REQUEST_INVALID, "the only expectation that this proxy meets is 100-continue")
+
+
+def body_length(request: BaseRequest) -> int:
+    """The exact length of the body in bytes.
+
+    Every upload client sends Content-Length, none sends chunks (measured); one framing leaves nothing to disagree on.
+    Raises Refused (length-required).
+    """
+    length = request.headers.get(hdrs.CONTENT_LENGTH)
+    if hdrs.TRANSFER_ENCODING in request.headers or length is None:
+        raise refuse(Code.LENGTH_REQUIRED, "send the body with a Content-Length and without Transfer-Encoding")
+    return int(length)
+
+
+def no_body(request: BaseRequest) -> None:
+    """Refuse a body where the method has no use for one. Raises Refused (request-invalid)."""
+    if hdrs.TRANSFER_ENCODING in request.headers or request.headers.get(hdrs.CONTENT_LENGTH, "0") != "0":
+        raise refuse(Code.REQUEST_INVALID, f"a {request.method} request has no body here, send it without one")
+
+
+def address_of(request: BaseRequest, trusted: Sequence[Network]) -> Address:
+    """Who sent the request: the peer, or what a trusted proxy says of it.
+
+    X-Forwarded-For is read from the right, past our own proxies, to the first address that is not one of them; what
+    stands left of that is anybody's claim. An entry that is no address ends the walk at the proxy that sent it.
+    """
+    peername = request.transport.get_extra_info("peername") if request.transport else None
+    address = _plain(ip_address(peername[0].partition("%")[0])) if isinstance(peername, tuple) else _ANY
+    if not trusted:
+        return address
+    for hop in reversed(",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ())).split(",")):
+        if not any(address in network for network in trusted if network.version == address.version):
+            return address
+        try:
+            address = _plain(ip_address(hop.strip()))
+        except ValueError:
+            return address
+    return address
+
+
+def _plain(address: Address) -> Address:
+    """An IPv4 address that arrives on an IPv6 socket is that IPv4 address."""
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def client_of(request: BaseRequest) -> str:
+    """What the client calls itself, as printable ASCII of bounded length."""
+    said = request.headers.get(hdrs.USER_AGENT, "")[:CLIENT_LIMIT]
+    return "".join(c if " " <= c <= "~" else "?" for c in said)

@@ -1,0 +1,73 @@
+"""Our own paths, all under `/-/`, which no project can be called, but for those that clients fix."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp.web import BaseRequest, Response
+
+from authproxy.domain.grants import format_grant
+from authproxy.domain.refusal import Code, refuse
+from authproxy.store import StoreError
+from authproxy.web.credentials import key_holder
+from authproxy.web.head import Address, no_body
+from authproxy.web.parts import Parts
+
+Handler = Callable[[Parts, BaseRequest, Address], Awaitable[Response]]
+
+
+async def healthz(_parts: Parts, _request: BaseRequest, _address: Address) -> Response:
+    """Say that the process answers. It says nothing of the store or the index: a restart would not mend those."""
+    return Response(text="ok\n")
+
+
+async def readyz(parts: Parts, _request: BaseRequest, _address: Address) -> Response:
+    """Say whether an upload could pass now, and if not, what is missing."""
+    missing = []
+    try:
+        await parts.store.ping()
+    except StoreError as exc:
+        missing.append(f"store: {exc}\n")
+    if (trouble := await parts.backend.trouble()) is not None:
+        missing.append(f"index: {trouble}\n")
+    return Response(status=503 if missing else 200, text="".join(missing) or "ready\n")
+
+
+async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Response:
+    """Tell the holder of a key what it is and what it may do."""
+    key = (await key_holder(parts, request, address)).key
+    if key is None:
+        raise refuse(Code.CREDENTIAL_INVALID, "this is for the holder of a key")
+    policy = parts.config.policy.key_policies.get(key.policy)
+    page = {
+        "id": key.id,
+        "owner": key.owner,
+        "policy": key.policy,
+        "allow": [format_grant(grant) for grant in key.grants or (policy.allow if policy else ())],
+        "expires": key.expires,
+    }
+    headers = {"Cache-Control": "no-store", "Vary": "Authorization", "Content-Type": "application/json"}
+    return Response(body=json.dumps(page).encode() + b"\n", headers=headers)
+
+
+async def no_publishing(_parts: Parts, _request: BaseRequest, _address: Address) -> Response:
+    """Trusted publishing is off. uv always asks this before an upload without credentials; 404 is how it is told."""
+    return Response(status=404, text="trusted publishing is not set up here, use an API key\n")
+
+
+OWN: Final[dict[str, Handler]] = {
+    "/-/healthz": healthz,
+    "/-/readyz": readyz,
+    "/-/whoami": whoami,
+    "/_/oidc/audience": no_publishing,
+}
+
+
+async def own(parts: Parts, request: BaseRequest, address: Address) -> Response:
+    """Answer a request for one of our own paths. Raises Refused."""
+    path = request.raw_path
+    handler = OWN.get(path)
+    if handler is None or request.method not in ("GET", "HEAD"):
+        raise refuse(Code.NO_ROUTE, f"this is no page of the proxy's own, GET one of {', '.join(OWN)}")
+    no_body(request)
+    return await handler(parts, request, address)

@@ -1,0 +1,72 @@
+"""What every request needs, put together once. A reload replaces the whole, so that one request sees one config."""
+
+import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from authproxy.authority import Authority
+from authproxy.authority.hashing import HashingPool
+from authproxy.authority.throttle import Throttle
+from authproxy.backend.client import Backend, Upstream
+from authproxy.backend.pypiserver import PYPISERVER
+from authproxy.config import Config
+from authproxy.store import Store
+from authproxy.web.ledger import Ledger
+from authproxy.web.metrics import Metrics
+
+FLAVOURS: Final = {PYPISERVER.name: PYPISERVER}
+
+# The verified-key cache is keyed with so many random bytes; they live and die with the process.
+PROCESS_KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one running proxy. `clock` gives unix seconds."""
+
+    config: Config
+    store: Store
+    authority: Authority
+    backend: Backend
+    ledger: Ledger
+    metrics: Metrics
+    clock: Callable[[], float]
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.clock())
+
+
+async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], float]) -> Parts:
+    """Open every part; the stack closes them in reverse. Raises StoreError where the store cannot be opened."""
+    store = await Store.open(config.store)
+    stack.push_async_callback(store.close)
+    hashing = HashingPool()
+    stack.callback(hashing.close)
+    backend = await stack.enter_async_context(Backend(upstream_of(config), FLAVOURS[config.backend.flavour]))
+    throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
+    authority = Authority(
+        store,
+        prefix=config.keys.prefix,
+        process_key=secrets.token_bytes(PROCESS_KEY_BYTES),
+        hashing=hashing,
+        throttle=throttle,
+    )
+    return Parts(config, store, authority, backend, Ledger(store, backend), Metrics(), clock)
+
+
+def upstream_of(config: Config) -> Upstream:
+    """The index of a config, as the client room wants it."""
+    backend = config.backend
+    return Upstream(
+        url=backend.url,
+        public_host=config.public_host,
+        public_scheme=config.public_scheme,
+        username=backend.username,
+        password=backend.password,
+        connect_timeout=backend.timeouts.connect,
+        read_timeout=backend.timeouts.read,
+        upload_timeout=backend.timeouts.upload,
+    )

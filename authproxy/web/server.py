@@ -1,0 +1,128 @@
+"""The listening sockets: aiohttp's server with the limits and the manners of a proxy, signals, and a quiet end.
+
+aiohttp's own error page echoes the header that it could not parse and its default keeps idle connections for an hour
+(both measured); `Protocol` answers in our words. There is no router: the app judges the raw target itself.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import aiohttp.http_parser
+from aiohttp.web import BaseRequest, RequestHandler, Server, ServerRunner, StreamResponse, TCPSite
+
+from authproxy.config import Config, ConfigProblems
+from authproxy.domain.refusal import Code, Denial
+from authproxy.web.app import INTERNAL, App, running
+from authproxy.web.errors import respond
+
+log: Final = logging.getLogger("authproxy.server")
+
+# Seconds that a connection may be idle, or take to send a head. Longer than the 60 s of most proxies in front, so that
+# they close first.
+IDLE: Final = 75.0
+# Bytes taken from a socket before the sender has to wait; asyncio reads 256 KiB at a time.
+READ_AHEAD: Final = 256 * 1024
+# Bytes of a header line: an Authorization of 8 KiB fits, as CONTRACTS promise; and how many of them there may be.
+LINE: Final = 9 * 1024
+HEADERS: Final = 64
+# Seconds a connection may go on sending after an answer that it did not want to hear.
+LINGER: Final = 5.0
+
+MALFORMED: Final = Denial(Code.REQUEST_INVALID, "this is not a well-formed HTTP/1.1 request, or its head is too long")
+
+
+class Protocol(RequestHandler):
+    """One connection, with error pages of our own."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes what the client sent
+    ) -> StreamResponse:
+        """Answer what could not be parsed (400), or what our own handler did not catch (500)."""
+        if status != 400:
+            log.error("a request failed outside of its handler", exc_info=exc)
+        response = respond(MALFORMED if status == 400 else INTERNAL, request)
+        response.force_close()
+        return response
+
+
+class ProxyServer(Server):
+    """aiohttp's server, with `Protocol` for its connections."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(
+            app.handle,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE,
+            lingering_time=LINGER,
+            max_field_size=LINE,
+            max_headers=HEADERS,
+            max_line_size=LINE,
+            read_bufsize=READ_AHEAD,
+        )
+
+    def __call__(self) -> RequestHandler:
+        """Make the protocol of one connection."""
+        return Protocol(self, loop=self._loop, **self._kwargs)
+
+
+@asynccontextmanager
+async def listening(config: Config) -> AsyncIterator[tuple[App, str]]:
+    """Run a proxy; yield it and the URL that it listens at. Leaving the block drains it."""
+    _assert_c_parser()
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(running(config))
+        runner = ServerRunner(ProxyServer(app), shutdown_timeout=config.limits.upload_deadline)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = TCPSite(runner, config.listen.host, config.listen.port)
+        await site.start()
+        if config.metrics is not None:
+            shown = ServerRunner(Server(app.parts.metrics.show, access_log=None))
+            await shown.setup()
+            stack.push_async_callback(shown.cleanup)
+            await TCPSite(shown, config.metrics.host, config.metrics.port).start()
+        host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
+        yield app, f"http://{host}:{site.port}/"
+
+
+async def serve(config: Config, reload: Callable[[], Config], *, ready: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT. SIGHUP calls `reload` and takes its config; a bad one changes nothing.
+
+    `ready` is called with the proxy's URL once it listens. Raises OSError where a port is taken, StoreError where the
+    store cannot be opened.
+    """
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    async with listening(config) as (app, url):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, _reload, app, reload)
+        ready(url)
+        await stop.wait()
+        log.info("draining: no new connections, requests under way are finished")
+
+
+def _reload(app: App, reload: Callable[[], Config]) -> None:
+    try:
+        config = reload()
+    except ConfigProblems as exc:
+        log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
+        return
+    restart = app.reload(config)
+    log.info("the config was reloaded", extra={"needs_restart": restart})
+
+
+def _assert_c_parser() -> None:
+    """Refuse to run on aiohttp's pure-Python parser: it is slower by far, and more lenient."""
+    if aiohttp.http_parser.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy:
+        raise RuntimeError("aiohttp was installed without its C parser: install it from a wheel")
