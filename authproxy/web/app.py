@@ -60,6 +60,8 @@ class App:
         answer = await _answer(action, parts, request, origin, address)
         denial = answer if isinstance(answer, Denial) else None
         response = await _refusal(parts, request, answer) if isinstance(answer, Denial) else answer
+        if not response.prepared:
+            response.headers.setdefault(hdrs.SERVER, "authproxy")  # aiohttp would tell its version and Python's
         _tell(parts, request, origin, action, denial, response.status, time.perf_counter() - started)
         return response
 

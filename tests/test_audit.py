@@ -1,0 +1,42 @@
+"""A decision is written down whole."""
+
+from ipaddress import ip_address
+
+from authproxy.audit import Origin, entry
+from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.grants import Action
+from authproxy.domain.keys import KeyId, KeyRecord, PublicId
+from authproxy.domain.names import artifact
+from authproxy.domain.policy import Admission, MetadataCheck, Overwrite
+
+ORIGIN = Origin("request-1", 1_800_000_000_000, "192.0.2.7", "twine/7.0")
+FILE = artifact("acme_core-1.0-py3-none-any.whl")
+ACCESS = Access(Action.UPLOAD, "default", FILE.project, FILE, 5, "0" * 64)
+KEY = KeyRecord(
+    id=KeyId("Ab3Ab3Ab3Ab3"), owner="ci@acme.test", note="", policy="release", grants=(), networks=(), uses=None, used=0,
+    created=0, expires=None, paused=False, revoked=None, secrets=(),
+)  # fmt: skip
+WHO = Principal(PrincipalKind.KEY, ip_address("192.0.2.7"), KEY, PublicId("Ab3Ab3Ab3Ab30"))
+
+
+def test_a_yes_names_what_it_rests_on() -> None:
+    """Who asked for what, from where, and the rule and grant that decided."""
+    yes = Admission("packages[0] *", "upload:acme-*", False, Overwrite.NEVER, MetadataCheck.VERIFY, None, None)
+    written = entry(ORIGIN, WHO, ACCESS, yes)
+    assert (written.rule, written.grant) == ("packages[0] *", "upload:acme-*")
+    assert (written.key_id, written.public_id, written.owner) == (KEY.id, WHO.public_id, "ci@acme.test")
+    assert (written.project, written.version, written.filename) == ("acme-core", "1.0", FILE.filename)
+    assert (written.identity, written.size, written.sha256) == (FILE.identity, 5, "0" * 64)
+    assert (written.time_ms, written.request_id, written.address) == (ORIGIN.time_ms, "request-1", "192.0.2.7")
+
+
+def test_a_no_rests_on_nothing() -> None:
+    """No rule and no grant said yes."""
+    written = entry(ORIGIN, WHO, ACCESS, None)
+    assert (written.rule, written.grant) == ("", "")
+
+
+def test_whoever_holds_no_key_has_none_in_the_record() -> None:
+    """Other kinds of principals come with later proofs."""
+    written = entry(ORIGIN, Principal(PrincipalKind.ANONYMOUS, ip_address("192.0.2.7")), ACCESS, None)
+    assert (written.principal, written.key_id, written.public_id, written.owner) == ("anonymous", None, None, None)

@@ -1,0 +1,65 @@
+"""The proxy in this process, on a real socket, before an index that records."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from authproxy.authority import NewKey
+from authproxy.config import load
+from authproxy.store import migrate
+from authproxy.web.app import App
+from authproxy.web.server import listening
+from tests.peers.proxy import settings
+from tests.peers.recording import RecordingIndex
+from tests.peers.wire import Answer, exchange
+
+POLICIES = {
+    "release": {"allow": [{"actions": ["upload"], "packages": ["acme-*"], "create": True}]},
+    "install": {"allow": [{"actions": ["read"], "packages": ["*"]}]},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running proxy with its config file."""
+
+    app: App
+    address: tuple[str, int]
+    file: Path
+
+    async def ask(self, raw: bytes) -> Answer:
+        """Send one request over a socket; the server runs in this very loop, so the client has a thread."""
+        return await asyncio.to_thread(exchange, self.address, raw)
+
+    async def key(self, policy: str = "release") -> str:
+        """Issue a key."""
+        new = NewKey(owner="ci@acme.test", note="", policy=policy)
+        _, text = await self.app.parts.authority.issue(new, now=self.app.parts.now())
+        return text
+
+    def write(self, **changes: object) -> None:
+        """Change the config file."""
+        self.file.write_text(json.dumps(json.loads(self.file.read_text()) | changes))
+
+
+@pytest.fixture
+async def running(tmp_path: Path, recording: RecordingIndex, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
+    """A proxy; `request.param` holds settings that differ from the plain ones."""
+    more = {"key_policies": POLICIES, **getattr(request, "param", {})}
+    file = tmp_path / "authproxy.yaml"
+    plain = settings(tmp_path, recording.url, address=("127.0.0.1", 0), service=("service", "s3cret-passw0rd"), **more)
+    (tmp_path / "backend-password").chmod(0o600)
+    (tmp_path / "state").mkdir()
+    file.write_text(json.dumps(plain | {"public_url": "https://pypi.acme.test/"}))
+    config = load(file)
+    await migrate(config.store)
+    async with listening(config) as (app, url):
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        yield Running(app, (parts.hostname, parts.port), file)

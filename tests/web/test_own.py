@@ -1,0 +1,70 @@
+"""Our own pages say what they should and no more."""
+
+import json
+
+import pytest
+
+from tests.peers.recording import RecordingIndex, Reply
+from tests.peers.wire import basic, get, head
+from tests.web.conftest import Running
+
+
+async def test_healthz_asks_nobody(running: Running, recording: RecordingIndex) -> None:
+    """The process answers; whether the index does is another question."""
+    assert (await running.ask(get("/-/healthz"))).status == 200
+    recording.assert_saw_nothing()
+
+
+async def test_readyz_says_what_is_missing(running: Running, recording: RecordingIndex) -> None:
+    """The operator at three in the morning reads which part it is."""
+    assert (await running.ask(get("/-/readyz"))).body == b"ready\n"
+    recording.answer = lambda _: Reply(401)
+    refused = await running.ask(get("/-/readyz"))
+    assert (refused.status, refused.text.startswith("index: proxy is misconfigured")) == (503, True)
+    await running.app.parts.store.close()
+    assert "store: " in (await running.ask(get("/-/readyz"))).text
+
+
+async def test_whoami_tells_the_holder(running: Running, recording: RecordingIndex) -> None:
+    """A CI author sees what the key in the job may do, and the secret is not repeated."""
+    key = await running.key()
+    answer = await running.ask(get("/-/whoami", [("Authorization", basic("__token__", key))]))
+    said = json.loads(answer.body)
+    assert (said["owner"], said["policy"], said["allow"]) == ("ci@acme.test", "release", ["upload+create:acme-*"])
+    assert said["id"] in key
+    assert key not in answer.text
+    assert answer.header("Cache-Control") == "no-store"
+    recording.assert_saw_nothing()
+
+
+@pytest.mark.parametrize("authorization", [None, basic("alice", "password"), basic("__token__", "apx_broken")])
+async def test_whoami_is_for_holders_of_a_key(running: Running, authorization: str | None) -> None:
+    """Everybody else gets the challenge."""
+    headers = [("Authorization", authorization)] if authorization else []
+    answer = await running.ask(get("/-/whoami", headers))
+    assert (answer.status, answer.header("WWW-Authenticate")) == (401, 'Basic realm="pypi"')
+
+
+async def test_trusted_publishing_is_off_in_the_words_of_uv(running: Running, recording: RecordingIndex) -> None:
+    """uv asks before an upload without credentials; anything but 404 would stop it."""
+    assert (await running.ask(get("/_/oidc/audience"))).status == 404
+    recording.assert_saw_nothing()
+
+
+REFUSED = ["/-/", "/-", "/-/nothing", "/-/healthz/", "/-/healthz?x=1", "/_/oidc/mint-token", "/-/../simple/"]
+
+
+@pytest.mark.parametrize("target", REFUSED)
+async def test_what_is_under_our_paths_never_reaches_the_index(
+    running: Running, recording: RecordingIndex, target: str
+) -> None:
+    """No project can be called `-`, so nothing here is the index's."""
+    assert (await running.ask(get(target))).status in (400, 403)
+    recording.assert_saw_nothing()
+
+
+async def test_our_pages_are_for_get(running: Running, recording: RecordingIndex) -> None:
+    """Nothing here changes anything yet."""
+    answer = await running.ask(head("POST", "/-/healthz", [("Content-Length", "0"), ("Connection", "close")]))
+    assert answer.status == 403
+    recording.assert_saw_nothing()

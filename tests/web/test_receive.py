@@ -1,0 +1,106 @@
+"""The body of an upload: read whole or refused, and never waited for without end."""
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from authproxy.web import receive
+from tests.peers.forms import BOUNDARY, body_of, parts_of, post, upload
+from tests.peers.packages import wheel
+from tests.peers.recording import RecordingIndex
+from tests.peers.wire import Answer, Conversation
+from tests.web.conftest import Running
+
+BODY = body_of(parts_of(wheel("acme-core")))
+
+HEADS = {
+    "a content type that is no form": (post(BODY, key="x", content_type="application/json"), 400),
+    "an urlencoded form": (post(BODY, key="x", content_type="application/x-www-form-urlencoded"), 400),
+    "a form without a boundary": (post(BODY, key="x", content_type="multipart/form-data"), 400),
+    "a form with two boundaries": (
+        post(BODY, key="x", content_type=f"multipart/form-data; boundary={BOUNDARY}; boundary=other"),
+        400,
+    ),
+    "chunks instead of a length": (
+        post(b"5\r\nabcde\r\n0\r\n\r\n", key="x").replace(b"Content-Length: 15", b"Transfer-Encoding: chunked"),
+        411,
+    ),
+    "an encoded body": (post(BODY, key="x", more=[("Content-Encoding", "gzip")]), 400),
+}
+
+
+@pytest.mark.parametrize(("raw", "status"), HEADS.values(), ids=HEADS.keys())
+async def test_a_head_that_announces_no_form_is_refused(
+    running: Running, recording: RecordingIndex, raw: bytes, status: int
+) -> None:
+    """What is not one form of known length is refused before anyone is asked who they are."""
+    assert (await running.ask(raw)).status == status
+    recording.assert_saw_nothing()
+
+
+@pytest.mark.parametrize("running", [{"limits": {"max_upload": 10_000}}], indirect=True)
+async def test_a_file_over_the_limit_is_refused(running: Running, recording: RecordingIndex) -> None:
+    """The form around it may be large, so the head alone cannot tell."""
+    package = wheel("acme-core", payload=os.urandom(20_000))
+    answer = await running.ask(upload(package, await running.key()))
+    assert (answer.status, "10000 bytes" in answer.reason) == (413, True)
+    recording.assert_saw_nothing()
+
+
+def dribble(running: Running, raw: bytes, pause: float) -> Answer:
+    """Send all but the end of a request, then ten bytes with a pause before each, then nothing."""
+    with Conversation(running.address) as conversation:
+        conversation.send(raw[:-100])
+        for at in range(len(raw) - 100, len(raw) - 90):
+            time.sleep(pause)
+            conversation.send_what_it_takes(raw[at : at + 1])
+        return conversation.answer()
+
+
+async def test_a_client_that_stops_sending_is_told_so(
+    running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence in the middle of a body ends it."""
+    monkeypatch.setattr(receive, "STALL", 0.3)
+    monkeypatch.setattr(receive, "DRAIN", 0.1)
+    answer = await asyncio.to_thread(dribble, running, upload(wheel("acme-core"), await running.key()), 0.05)
+    assert (answer.status, "too slowly" in answer.reason) == (408, True)
+    recording.assert_saw_nothing()
+
+
+@pytest.mark.parametrize("running", [{"limits": {"upload_deadline": "1s"}}], indirect=True)
+async def test_a_client_that_dribbles_meets_the_deadline(
+    running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then does not keep a connection and a spool for ever."""
+    monkeypatch.setattr(receive, "DRAIN", 0.1)
+    answer = await asyncio.to_thread(dribble, running, upload(wheel("acme-core"), await running.key()), 0.2)
+    assert (answer.status, "too slowly" in answer.reason) == (408, True)
+    recording.assert_saw_nothing()
+
+
+async def test_a_client_that_goes_away_leaves_nothing(running: Running, recording: RecordingIndex) -> None:
+    """Neither a row nor a byte in the index."""
+    raw = upload(wheel("acme-core"), await running.key())
+
+    def leave() -> None:
+        with Conversation(running.address) as conversation:
+            conversation.send(raw[:-50])
+
+    await asyncio.to_thread(leave)
+    await asyncio.sleep(0.1)
+    recording.assert_saw_nothing()
+
+
+async def test_a_refused_client_is_not_listened_to_for_ever(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draining has an end: then the answer comes and the connection goes."""
+    monkeypatch.setattr(receive, "DRAIN", 0.2)
+
+    def half() -> tuple[int, bool]:
+        with Conversation(running.address) as conversation:
+            conversation.send(upload(wheel("acme-core"), key=None)[:-100])
+            return conversation.answer().status, True
+
+    assert await asyncio.to_thread(half) == (401, True)
