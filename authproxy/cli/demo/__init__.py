@@ -1,0 +1,134 @@
+"""`authproxy demo`: the whole story on one machine, with nothing but real programs.
+
+An unchanged pypiserver with one shared password, the proxy before it, two keys, and lines to paste. `selftest` does
+what the lines say. The demo stands on `authproxy serve` and on the functions of `authproxy key`: it has no way of its
+own into the proxy.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from authproxy.cli.failures import Exit, Failure
+from authproxy.cli.output import say
+
+# Where the demo listens if it can: ports that a person remembers while the lines scroll by.
+PROXY_PORT, INDEX_PORT = 8080, 8081
+
+# How often a demo that waits for Ctrl-C looks whether its servers still run.
+WATCH_SECONDS = 0.5
+
+
+@click.command(short_help="See it work: a real index, the proxy before it, keys, lines to paste.")
+@click.option(
+    "--self-test", is_flag=True, help="Do all of it with twine, uv and pip, say how each step ended, and end."
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the installation to DIR (new or empty) and leave it there.",
+)
+def demo(self_test: bool, keep: Path | None) -> Exit:
+    """Start a real pypiserver, the proxy before it, and make keys for two packages.
+
+    Prints lines for twine, uv and pip to paste into another terminal, and one that must be refused. Everything runs
+    on this machine alone, in a temporary directory that goes away on Ctrl-C.
+    """
+    from authproxy.cli.demo.clients import missing
+
+    if absent := missing():
+        verb = "is" if len(absent) == 1 else "are"
+        raise Failure(
+            f"the demo runs a real index and real clients, and {', '.join(absent)} {verb} not installed: "
+            "pip install 'pypi-authproxy[demo]'"
+        )
+    with _told_to_stop(), _directory(keep) as root:
+        return _play(root, self_test=self_test, kept=keep is not None)
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that its servers end with it.
+
+    Only the first signal is heard: a second Ctrl-C must not keep us from ending what we started, and that is bounded.
+    """
+    heard: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+        heard.append(number)
+        if len(heard) == 1:
+            raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _directory(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="authproxy-demo-") as root:
+            yield Path(root)
+        return
+    keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(keep.iterdir()):
+        raise Failure(f"{keep} is not empty: name a new directory, the demo overwrites nothing")
+    yield keep.resolve()
+
+
+def _play(root: Path, *, self_test: bool, kept: bool) -> Exit:
+    from authproxy.cli.demo import selftest, story
+    from authproxy.cli.demo.children import ChildFailed, free_ports, running, wait_until_ready
+    from authproxy.cli.demo.clients import clean_environment
+    from authproxy.cli.demo.installation import CORE, WEB, install
+
+    preferred = (None, None) if self_test else (PROXY_PORT, INDEX_PORT)
+    proxy_port, index_port = free_ports(*preferred)
+    say("starting an index, the proxy before it, and making two keys ...")
+    made = install(root, proxy_port=proxy_port, index_port=index_port)
+    environment = clean_environment(root)
+    with (
+        running("the index", made.index_command(), log=root / "index.log", environment=environment) as index,
+        running("the proxy", made.proxy_command(), log=root / "proxy.log", environment=environment) as proxy,
+        tempfile.TemporaryDirectory(prefix="authproxy-clients-") as home,
+    ):
+        try:
+            wait_until_ready(index, index_port, "/health")
+            wait_until_ready(proxy, proxy_port, "/-/readyz")
+        except ChildFailed as failure:
+            raise Failure(str(failure)) from None
+        core, web = asyncio.run(story.keys(made, CORE, WEB))
+
+        def dead() -> str | None:
+            return index.ended() or proxy.ended()
+
+        if self_test:
+            stage = selftest.Stage(made, Path(home), core.key, core.record.id, web.key)
+            return Exit.DONE if selftest.run(stage, dead) else Exit.FAILED
+        story.tell(made, core, web, home=Path(home), kept=kept)
+        return _watch(dead)
+
+
+def _watch(dead: Callable[[], str | None]) -> Exit:
+    """Wait for Ctrl-C, or for one of the servers to end, which it must not."""
+    sys.stdout.flush()
+    try:
+        while (end := dead()) is None:
+            time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        say("\nstopping")
+        return Exit.DONE
+    raise Failure(end)

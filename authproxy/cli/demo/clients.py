@@ -1,0 +1,141 @@
+"""twine, uv and pip: one table of how each is called, for the lines a person pastes and for the self-test.
+
+Both come from the same `Command`, so that what the demo shows is what the self-test proves. Keys travel in environment
+variables, never in an argument: every user of a machine can list those (CWE-214).
+"""
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from authproxy.cli.logs import redact
+
+# One client call on a busy machine with two cores takes 1 to 6 s; pip and uv make a virtual environment for an sdist.
+CLIENT_SECONDS = 90.0
+
+# Import name of each: what `pip install 'pypi-authproxy[demo]'` brings. pypiserver needs cgi, gone in 3.13.
+REQUIRED = ("pypiserver", "cgi", "passlib", "bcrypt", "twine", "uv", "pip")
+
+
+def missing() -> tuple[str, ...]:
+    """Name what of the demo's own requirements is not installed in this environment."""
+    return tuple(name for name in REQUIRED if importlib.util.find_spec(name) is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a client ended. `output` is what it showed, both streams together, without any secret."""
+
+    status: int
+    output: str
+
+    @property
+    def words(self) -> str:
+        """The output in one line; clients wrap a sentence to the width of a terminal, and draw bars beside it."""
+        return " ".join(word for word in self.output.split() if word not in {"│", "|", "╰─▶", "├─▶"})
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A call of one of the clients. `quiet` are arguments that only the self-test adds."""
+
+    client: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    quiet: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """The command as a person pastes it into a shell."""
+        variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
+        return " ".join([*variables, *map(_word, (_program(self.client), *self.arguments))])
+
+    def run(self, home: Path) -> Outcome:
+        """Run it with nothing of this user's configuration, bounded in time. `home` is a directory to spoil."""
+        argv = [sys.executable, "-m", self.client, *self.arguments, *self.quiet]
+        try:
+            ended = subprocess.run(  # noqa: S603 - our own interpreter, arguments as a list
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**clean_environment(home), **self.environment},
+                cwd=home,
+                timeout=CLIENT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as expired:
+            shown = expired.stdout.decode(errors="backslashreplace") if expired.stdout else ""
+            return Outcome(124, redact(f"{shown}\n{self.client} did not end within {CLIENT_SECONDS:.0f} seconds"))
+        return Outcome(ended.returncode, redact(ended.stdout.decode(errors="backslashreplace")))
+
+
+def _word(text: str) -> str:
+    """An argument as a shell takes it; a `*` at the end stays one. Without a shell twine and uv expand it alone."""
+    return f"{shlex.quote(text[:-1])}*" if text.endswith("*") else shlex.quote(text)
+
+
+def _program(client: str) -> str:
+    """The name alone where the shell would find this environment's own, else its path."""
+    own = Path(sys.executable).with_name(client)
+    found = shutil.which(client)
+    return client if found and Path(found) == own else str(own)
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """An environment without keys, proxies, caches or package indexes of the user's own."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ
+    }
+    return {
+        **kept,
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+        "NO_PROXY": "*",
+        "PYTHONUTF8": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_CACHE_DIR": "1",
+        "UV_CACHE_DIR": str(home / "uv-cache"),
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+def twine_upload(url: str, key: str, files: str) -> Command:
+    """Upload files with twine; `files` is a path or a glob."""
+    return Command(
+        "twine",
+        ("upload", "--repository-url", url, files),
+        {"TWINE_USERNAME": "__token__", "TWINE_PASSWORD": key},
+        ("--non-interactive", "--disable-progress-bar"),
+    )
+
+
+def uv_publish(url: str, key: str, files: str) -> Command:
+    """Upload files with uv; `files` is a path or a glob."""
+    return Command("uv", ("publish", "--publish-url", url, files), {"UV_PUBLISH_TOKEN": key})
+
+
+def pip_install(url: str, requirement: str, target: Path) -> Command:
+    """Install one package with pip, from the proxy and nowhere else, into a directory of its own."""
+    return Command(
+        "pip",
+        ("install", "--no-deps", "--index-url", f"{url}simple/", "--target", str(target), requirement),
+        quiet=("--isolated", "--no-input"),
+    )
+
+
+def uv_install(url: str, requirement: str, target: Path) -> Command:
+    """Install one package with uv, from the proxy and nowhere else, into a directory of its own."""
+    python = ("--python", sys.executable)
+    return Command(
+        "uv",
+        ("pip", "install", "--no-deps", *python, "--index-url", f"{url}simple/", "--target", str(target), requirement),
+    )

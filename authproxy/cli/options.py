@@ -1,0 +1,147 @@
+"""What several commands take: the configuration, the store, `--json` and `-o`.
+
+Here the errors of the rooms below become a `Failure`, and here those rooms are imported: inside the functions, so that
+a command which needs none of them loads none.
+"""
+
+import functools
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from authproxy.cli.failures import Failure
+from authproxy.cli.output import Output, destination, say
+
+if TYPE_CHECKING:
+    from authproxy.authority import Authority
+    from authproxy.config import Config
+    from authproxy.store import Store
+
+CONFIG_VARIABLE = "AUTHPROXY_CONFIG"
+
+
+def takes_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config FILE`, and call it with `config_path`."""
+
+    @functools.wraps(command)
+    def called(*args: Any, config_path: Path | None, **options: Any) -> Any:
+        given = click.get_current_context().find_root().params.get("config_path")
+        chosen = config_path or given or os.environ.get(CONFIG_VARIABLE)
+        if not chosen:
+            raise click.UsageError(f"name the configuration: --config FILE, or {CONFIG_VARIABLE} in the environment")
+        return command(*args, config_path=Path(chosen), **options)
+
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"The configuration; else {CONFIG_VARIABLE} names it.",
+    )(called)
+
+
+def prints(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that prints something `--json` and `-o FILE`, and call it with `out`."""
+
+    @functools.wraps(command)
+    def called(*args: Any, as_json: bool, file: Path | None, **options: Any) -> Any:
+        with destination(file) as stream:
+            return command(*args, out=Output(as_json, stream), **options)
+
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option(
+            "-o", "file", type=click.Path(path_type=Path), metavar="FILE", help="Print to a new file, mode 0600."
+        ),
+    ):
+        called = option(called)
+    return called
+
+
+def load_config(path: Path) -> "Config":
+    """Read the configuration, or fail with every problem that it has."""
+    from authproxy.config import ConfigProblems, load
+
+    try:
+        return load(path)
+    except ConfigProblems as found:
+        head = "the configuration cannot be used:\n" if any(each.line for each in found.problems) else ""
+        raise Failure(f"{head}{found}") from None
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what the store says into a `Failure`; its sentences name the file and what to do."""
+    from authproxy.store import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise Failure(str(error)) from None
+
+
+@asynccontextmanager
+async def opened(config: "Config", *, create: bool = False) -> AsyncIterator["Store"]:
+    """Open the store that the configuration names, and close it again; `create` makes one where there is none."""
+    from authproxy.store import Store
+
+    with store_errors():
+        if create and (made := await create_store(config)):
+            say(f"made a new store: {made}")
+        store = await Store.open(config.store)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+async def create_store(config: "Config") -> Path | None:
+    """Make a new store where the configuration names a file that is not there; return its path if it was made.
+
+    An old one is left as it is: migrating rewrites every key, which is for the operator to time, with a copy at hand.
+    """
+    from authproxy.store import migrate
+    from authproxy.store.engine import database_path
+
+    path = database_path(config.store)
+    if path.exists():
+        return None
+    await migrate(config.store)
+    return path
+
+
+@asynccontextmanager
+async def key_authority(config: "Config", store: "Store") -> AsyncIterator["Authority"]:
+    """The authority over the keys of a store, for one command: nothing is remembered and nobody is throttled long."""
+    from authproxy.authority import Authority
+    from authproxy.authority.hashing import HashingPool
+    from authproxy.authority.throttle import Throttle
+
+    hashing = HashingPool(threads=1)
+    try:
+        yield Authority(
+            store,
+            prefix=config.keys.prefix,
+            process_key=secrets.token_bytes(32),
+            hashing=hashing,
+            throttle=Throttle(failures=config.throttle.failures, window=config.throttle.window),
+        )
+    finally:
+        hashing.close()
+
+
+def asked(value: str | None, flag: str, question: str) -> str:
+    """Return what a flag said; where it was left out ask, if a person sits there, and else say which flag it takes."""
+    if value is not None:
+        return value
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(f"{flag} is missing")
+    answer = click.prompt(question, err=True)
+    assert isinstance(answer, str)
+    return answer

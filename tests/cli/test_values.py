@@ -1,0 +1,55 @@
+"""What a person types: read by the rooms below, refused as wrong usage, and never repeated where it is a secret."""
+
+from ipaddress import ip_address
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authproxy.cli.issuing import Life
+from authproxy.cli.values import ADDRESS, CIDR, DURATION, FILENAME, GRANT, KEY_ID, PROJECT, SIZE, VERSION, Typed
+from authproxy.domain.keys import SECRET_ENTROPY, PublicId, mint
+
+KEY = mint("apx", PublicId("Ab0123456789x"), bytes(range(SECRET_ENTROPY)))
+TYPES = (KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (KEY_ID, "Ab0123456789", "Ab0123456789"),
+        (KEY_ID, "Ab0123456789x", "Ab0123456789"),
+        (DURATION, "90d", 90 * 86_400),
+        (DURATION, "never", Life.NEVER),
+        (SIZE, "20MiB", 20 * 1024 * 1024),
+        (SIZE, "1000", 1000),
+        (ADDRESS, "::1", ip_address("::1")),
+        (PROJECT, "Acme.Core", "acme-core"),
+        (VERSION, "v1.0-a1", "1.0a1"),
+    ],
+    ids=lambda value: str(getattr(value, "name", value)),
+)
+def test_what_is_read(kind: Typed, text: str, value: object) -> None:
+    """Text becomes a value, and a value that is one already stays."""
+    assert kind.convert(text, None, None) == value
+    assert kind.convert(value, None, None) == value
+
+
+@given(st.sampled_from(TYPES), st.text(max_size=200))
+def test_nothing_but_wrong_usage(kind: Typed, text: str) -> None:
+    """Whatever is typed, it is read or it is wrong usage in one bounded sentence: never another exception."""
+    said = ""
+    try:
+        kind.convert(text, None, None)
+    except click.BadParameter as wrong:
+        said = wrong.message
+    assert len(said) < 400
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_a_key_in_the_wrong_place_is_not_repeated(kind: Typed) -> None:
+    """Whoever pastes a key into any of these does not find its secret in the error, and so not in a CI log."""
+    with pytest.raises(click.BadParameter) as wrong:
+        kind.convert(f"upload:{KEY}" if kind is GRANT else KEY, None, None)
+    assert KEY.rpartition("_")[2][:20] not in wrong.value.message
