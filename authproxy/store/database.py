@@ -10,7 +10,8 @@ from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.store import files, keys, uploads
 from authproxy.store.changes import Watch
-from authproxy.store.engine import database_path, require_private
+from authproxy.store.engine import border, database_path, require_private
+from authproxy.store.errors import StoreError
 from authproxy.store.runs import Run
 from authproxy.store.schema import require_current
 from authproxy.store.verdicts import (
@@ -46,7 +47,12 @@ class Store:
         require_private(path)
         worker = Worker(path)
         await worker.start(partial(require_current, path=path))
-        return cls(worker, Watch(path), Run(path))
+        try:
+            with border(path):
+                return cls(worker, Watch(path), Run(path))
+        except StoreError:
+            await worker.close()
+            raise
 
     async def close(self) -> None:
         """Finish what was handed in, then let go. Closing twice is fine."""

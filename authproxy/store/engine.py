@@ -6,6 +6,7 @@ nothing; WAL with NORMAL and Python's default (DELETE, FULL) brought a revoked k
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,8 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
@@ -42,16 +42,17 @@ _FAILURES: Final[dict[int, tuple[type[StoreError], str]]] = {
 
 
 def database_path(url: str) -> Path:
-    """Read `sqlite:///relative/path` or `sqlite:////absolute/path`. Raises StoreError; the URL is not repeated."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError("the store's URL cannot be read: write sqlite:///PATH") from None
-    if parsed.drivername != "sqlite":
+    """Read `sqlite:///relative/path` or `sqlite:////absolute/path`, nothing in it decoded. Raises StoreError.
+
+    SQLAlchemy's own reading differs between versions (2.1 decodes `%20`). The URL, which may hold a password where it
+    is another database's, is not repeated.
+    """
+    scheme, found, path = url.partition(":///")
+    if scheme != "sqlite" or not found:
         raise StoreError("the store is a SQLite file: write sqlite:///PATH")
-    if not parsed.database or parsed.database == ":memory:" or parsed.query or parsed.host:
+    if not path or path == ":memory:" or "?" in path or "\0" in path:
         raise StoreError("the store's URL names no file: write sqlite:///PATH, and nothing after the path")
-    return Path(parsed.database)
+    return Path(path)
 
 
 def wal_is_safe(version: tuple[int, int, int]) -> bool:
@@ -61,7 +62,10 @@ def wal_is_safe(version: tuple[int, int, int]) -> bool:
 
 
 def _journal(connection: sqlite3.Connection, mode: str) -> bool:
-    return bool(connection.execute(f"PRAGMA journal_mode={mode}").fetchone()[0] == mode)
+    try:
+        return bool(connection.execute(f"PRAGMA journal_mode={mode}").fetchone()[0] == mode)
+    except sqlite3.OperationalError:
+        return False  # leaving or entering WAL needs the file for oneself
 
 
 def _make_durable(connection: sqlite3.Connection, path: Path, *, wal: bool) -> None:
@@ -73,7 +77,7 @@ def _make_durable(connection: sqlite3.Connection, path: Path, *, wal: bool) -> N
         if not _journal(connection, "truncate"):
             version = sqlite3.sqlite_version
             raise StoreBusy(f"{path} is in WAL mode and open elsewhere, and SQLite {version} could damage it so")
-    _journal(connection, "truncate")
+    _journal(connection, "truncate")  # else it stays DELETE, which is as safe and a little slower
     connection.execute("PRAGMA synchronous=EXTRA")
 
 
@@ -114,11 +118,14 @@ def create_private(path: Path) -> None:
 def require_private(path: Path) -> None:
     """Refuse a database that others may read or write."""
     try:
-        mode = path.stat().st_mode & 0o777
+        status = path.stat()
     except FileNotFoundError:
         raise SchemaError(f"{path} does not exist: run `authproxy db migrate`") from None
     except OSError as exc:
         raise StoreError(f"{path} cannot be opened: {exc.strerror}") from exc
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(f"{path} is no file: name the database, not its folder")
+    mode = stat.S_IMODE(status.st_mode)
     if mode & ~PRIVATE:
         raise StoreError(f"{path} has mode {mode:04o} and must be its owner's alone: run chmod 600 on it")
 

@@ -31,7 +31,7 @@ class Run:
     def __init__(self, database: Path) -> None:
         self.name: Final = secrets.token_hex(_NAME_BYTES)
         self.in_flight: Final[set[int]] = set()  # ids of claims
-        self._database: Final = database
+        self._database: Final = database.resolve()  # one file has one name
         self._held: int | None = None
 
     def _path(self, name: str) -> Path:

@@ -35,12 +35,14 @@ def require_current(connection: Connection, path: Path) -> None:
 
 
 async def current(url: str) -> bool:
-    """Say whether the database exists and is at this program's schema. StoreError where it cannot be read."""
+    """Say whether the database exists and is at this program's schema. StoreError where it would not be opened."""
     return await asyncio.to_thread(_current, database_path(url))
 
 
 def _current(path: Path) -> bool:
-    if not path.exists():
+    try:
+        require_private(path)
+    except SchemaError:
         return False
     with border(path):
         engine = engine_on(path)
@@ -60,22 +62,13 @@ async def migrate(url: str) -> None:
 
 
 def _migrate(path: Path) -> None:
-    from alembic import command  # noqa: PLC0415 - a tenth of a second that opening a store need not pay
-    from alembic.config import Config  # noqa: PLC0415
-
     create_private(path)
     require_private(path)
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with border(path):
         engine = engine_on(path)
         try:
             with engine.begin() as connection:
-                found = revision(connection, path)
-                if found is not None and found > SCHEMA:
-                    require_current(connection, path)
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                _upgrade(connection, path)
         finally:
             engine.dispose()
         raw = connect(path)
@@ -83,3 +76,20 @@ def _migrate(path: Path) -> None:
             use_wal(raw)
         finally:
             raw.close()
+
+
+def _upgrade(connection: Connection, path: Path) -> None:
+    from alembic import command  # noqa: PLC0415 - a tenth of a second that opening a store need not pay
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    found = revision(connection, path)
+    if found is not None and found > SCHEMA:
+        require_current(connection, path)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as exc:
+        raise SchemaError(f"{path} is at schema {found}, which this authproxy does not know") from exc

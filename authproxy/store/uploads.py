@@ -4,7 +4,7 @@
 What is stored of a file stays until the index has said yes to another: an overwrite that fails changes nothing.
 """
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult, Select, bindparam, delete, insert, select, update
@@ -37,6 +37,8 @@ UPLOAD_DEADLINE: Final = 3600
 _PENDING: Final = "pending"
 _DENIED: Final = "denied"
 
+_COLUMN_OF: Final = {each.name: "index_name" if each.name == "index" else each.name for each in fields(Entry)}
+
 _CLAIM: Final[Select[Any]] = (
     select(claims, record.c.filename, record.c.project, record.c.version, record.c.sha256)
     .join(record, record.c.id == claims.c.record_id)
@@ -55,7 +57,11 @@ _GIVE_BACK: Final = update(keys).where(keys.c.id == bindparam("b_key"), keys.c.u
 _INSERT_RECORD: Final = insert(record)
 _INSERT_CLAIM: Final = insert(claims)
 _DROP_CLAIM: Final = delete(claims).where(claims.c.id == bindparam("b_claim"))
-_CLAIMED_RECORD: Final = select(claims.c.record_id).where(claims.c.id == bindparam("b_claim"))
+_CLAIMED: Final[Select[Any]] = (
+    select(claims.c.record_id, claims.c.run, record.c.sha256)
+    .join(record, record.c.id == claims.c.record_id)
+    .where(claims.c.id == bindparam("b_claim"))
+)
 _FILE_OF_RECORD: Final = (
     record.c.id.label("record_id"),
     record.c.index_name,
@@ -77,7 +83,6 @@ _SETTLE: Final = (
     .values(outcome=bindparam("b_outcome"))
     .returning(*_FILE_OF_RECORD, record.c.key_id)
 )
-_SHA256_OF: Final = select(record.c.sha256).where(record.c.id == bindparam("b_record"))
 
 
 def admit(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict:
@@ -154,8 +159,7 @@ def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
 
 
 def _record(connection: Connection, entry: Entry, **more: object) -> int:
-    row = asdict(entry)
-    row["index_name"] = row.pop("index")
+    row = {column: getattr(entry, name) for name, column in _COLUMN_OF.items()}
     return _number(connection.execute(_INSERT_RECORD, row | more))
 
 
@@ -188,13 +192,13 @@ def complete(
 
 def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None) -> bool:
     """End a claim by what the index has."""
-    record_id = connection.scalar(_CLAIMED_RECORD, {"b_claim": row.id})
-    if record_id is None or row.id in run.in_flight:
+    claimed = connection.execute(_CLAIMED, {"b_claim": row.id}).first()
+    if claimed is None or (claimed.run == run.name and row.id in run.in_flight):
         return False
     connection.execute(_DROP_CLAIM, {"b_claim": row.id})
-    ours = sha256 is not None and sha256 == connection.scalar(_SHA256_OF, {"b_record": record_id})
+    ours = sha256 == claimed.sha256
     outcome = Outcome.STORED if ours else Outcome.FAILED
-    file = connection.execute(_SETTLE, {"b_record": record_id, "b_outcome": outcome}).mappings().one()
+    file = connection.execute(_SETTLE, {"b_record": claimed.record_id, "b_outcome": outcome}).mappings().one()
     if not ours and file["key_id"] is not None:
         connection.execute(_GIVE_BACK, {"b_key": file["key_id"]})
     if sha256 is not None:

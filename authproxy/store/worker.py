@@ -11,13 +11,14 @@ the same statements by `AsyncConnection.run_sync`.
 """
 
 import asyncio
+import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -39,25 +40,29 @@ class _Job(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer(Generic[T]):
-    job: _Job[T]
-    value: T | None = None
+class _Answer:
+    job: _Job[Any]
+    value: Any = None
     error: Exception | None = None
 
     def deliver(self) -> None:
         future = self.job.future
         if future.cancelled():
             if self.error is None and self.job.orphaned is not None:
-                self.job.orphaned(self.value)  # type: ignore[arg-type] # without an error there is a value
+                self.job.orphaned(self.value)
         elif self.error is not None:
             future.set_exception(self.error)
         else:
-            future.set_result(self.value)  # type: ignore[arg-type]
+            future.set_result(self.value)
 
     def send(self) -> None:
         # The loop may be gone when a program ends in the middle: then nobody waits.
         with suppress(RuntimeError):
             self.job.future.get_loop().call_soon_threadsafe(self.deliver)
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
 class Worker:
@@ -144,22 +149,33 @@ class Worker:
             for answer in self._together(writes):
                 answer.send()
 
-    def _alone(self, job: _Job[T], connection: Connection) -> _Answer[T]:
+    @contextmanager
+    def _transaction(self, connection: Connection) -> Iterator[None]:
         try:
             with border(self._path), connection.begin():
+                yield
+        finally:
+            # A COMMIT that failed (another program reads) is over for SQLAlchemy, but not for SQLite: it stays open.
+            raw = _raw(connection)
+            if raw.in_transaction:
+                raw.rollback()
+
+    def _alone(self, job: _Job[T], connection: Connection) -> _Answer:
+        try:
+            with self._transaction(connection):
                 value = job.work(connection)
         except Exception as exc:  # noqa: BLE001 - it is raised where the job came from
             return _Answer(job, error=exc)
         return _Answer(job, value)
 
-    def _together(self, jobs: list[_Job[Any]]) -> list[_Answer[Any]]:
+    def _together(self, jobs: list[_Job[Any]]) -> list[_Answer]:
         try:
-            with border(self._path), self._writing.begin():
+            with self._transaction(self._writing):
                 return [self._in_savepoint(job) for job in jobs]
         except Exception as exc:  # noqa: BLE001 - as above
             return [_Answer(job, error=exc) for job in jobs]
 
-    def _in_savepoint(self, job: _Job[T]) -> _Answer[T]:
+    def _in_savepoint(self, job: _Job[T]) -> _Answer:
         connection = self._writing
         connection.exec_driver_sql("SAVEPOINT job")
         try:
@@ -167,7 +183,7 @@ class Worker:
                 value = job.work(connection)
         except Exception as exc:
             # On a full disk and the like SQLite rolls everything back by itself, https://sqlite.org/lang_transaction.html
-            if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+            if not _raw(connection).in_transaction:
                 raise
             connection.exec_driver_sql("ROLLBACK TO job")
             connection.exec_driver_sql("RELEASE job")

@@ -13,7 +13,7 @@ from authproxy.backend.flavour import IndexFile
 from authproxy.domain.access import Access
 from authproxy.domain.names import Artifact, ProjectName, artifact
 from authproxy.domain.policy import DEAD_KEY, Admission, Overwrite
-from authproxy.domain.refusal import Code, Denial, Refused, quoted
+from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
 from authproxy.store import (
     Admitted,
     AdoptedFile,
@@ -116,8 +116,8 @@ class Ledger:
             if there is None:
                 await self.store.forget(row)
                 return None
-            sha256 = sha256 or await self._sha256(there)
-            if row.sha256 is None and sha256 is not None:
+            if sha256 is None:
+                sha256 = await self._sha256(there)
                 await self.store.set_sha256(row, sha256)
         if sha256 == entry.sha256:
             return SameFile(row.filename)
@@ -143,8 +143,12 @@ class Ledger:
                 return file
         return None
 
-    async def _sha256(self, file: IndexFile) -> str | None:
-        return _sha256_of(file) or await self.backend.sha256(file.path)
+    async def _sha256(self, file: IndexFile) -> str:
+        found = _sha256_of(file) or await self.backend.sha256(file.path)
+        if found is None:
+            # To take this for "not there" would free the name for other bytes.
+            raise refuse(Code.INDEX_UNREACHABLE, f"the index lists {quoted(file.filename)} and does not return it")
+        return found
 
 
 def _artifact(access: Access) -> Artifact:

@@ -43,17 +43,16 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
     """Open every part; the stack closes them in reverse. Raises StoreError where the store cannot be opened."""
     store = await Store.open(config.store)
     stack.push_async_callback(store.close)
-    hashing = HashingPool()
-    stack.callback(hashing.close)
     backend = await stack.enter_async_context(Backend(upstream_of(config), FLAVOURS[config.backend.flavour]))
     throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
     authority = Authority(
         store,
         prefix=config.keys.prefix,
         process_key=secrets.token_bytes(PROCESS_KEY_BYTES),
-        hashing=hashing,
+        hashing=HashingPool(),
         throttle=throttle,
     )
+    stack.push_async_callback(authority.close)
     return Parts(config, store, authority, backend, Ledger(store, backend), Metrics(), clock)
 
 

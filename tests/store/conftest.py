@@ -1,6 +1,7 @@
 """One suite, every database: `url` is a migrated, empty one of each kind. Another kind is another parameter."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -27,12 +28,25 @@ def path(journal: str, tmp_path: Path) -> Path:
     return tmp_path / "authproxy.db"
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A database as `migrate` makes it, made once for each journal and copied for each test."""
+    made: dict[str, Path] = {}
+
+    def of(journal: str) -> Path:
+        if journal not in made:
+            made[journal] = tmp_path_factory.mktemp("migrated") / "authproxy.db"
+            asyncio.run(migrate(f"sqlite:///{made[journal]}"))
+        return made[journal]
+
+    return of
+
+
 @pytest.fixture
-def url(path: Path) -> str:
+def url(path: Path, journal: str, migrated: Callable[[str], Path]) -> str:
     """A migrated, empty database."""
-    address = f"sqlite:///{path}"
-    asyncio.run(migrate(address))
-    return address
+    shutil.copy(migrated(journal), path)
+    return f"sqlite:///{path}"
 
 
 @pytest_asyncio.fixture

@@ -71,3 +71,8 @@ def ticket(verdict: Verdict) -> Ticket:
 async def admitted(store: Store, entry: Entry = ENTRY, claim: Claim = ANY, *, now: int = NOW) -> Ticket:
     """Admit, or fail the test."""
     return ticket(await store.admit(entry, claim, now=now))
+
+
+async def listed(store: Store, **filters: Any) -> list[KeyRecord]:
+    """A whole listing of keys."""
+    return [record async for record in store.keys(**filters)]

@@ -87,9 +87,7 @@ async def test_an_upload_moves_what_a_naive_watch_looks_at(store: Store) -> None
     assert naive.execute("PRAGMA data_version").fetchone() != before
 
 
-async def test_a_revocation_by_another_program_is_seen_at_the_next_call(
-    store: Store, url: str, journal: str
-) -> None:
+async def test_a_revocation_by_another_program_is_seen_at_the_next_call(store: Store, url: str, journal: str) -> None:
     """From the moment that the other program has printed its answer; no sleep, no second look."""
     assert store.keys_changed()
     before = store.generation()

@@ -22,12 +22,14 @@ from authproxy.store import (
     Store,
     UsesSpent,
 )
-from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, OTHER_SHA, SHA, admitted, ticket, upload
+from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, OTHER_SHA, SHA, admitted, upload
 
 MS = NOW * 1000
 Rows = Callable[..., list[Any]]
 
-NOTHING_NEW = "SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM claims), (SELECT count(*) FROM files), used FROM keys"
+NOTHING_NEW = (
+    "SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM claims), (SELECT count(*) FROM files), used FROM keys"
+)
 
 
 async def finish(store: Store, entry: Entry = ENTRY, outcome: Outcome = Outcome.STORED, claim: Claim = ANY) -> None:
@@ -280,21 +282,3 @@ async def test_a_claim_past_the_deadline_is_doubted(store: Store) -> None:
     await admitted(store)
     assert isinstance(await store.admit(ENTRY, ANY, now=NOW + UPLOAD_DEADLINE - 1), FileBusy)
     assert isinstance(await store.admit(ENTRY, ANY, now=NOW + UPLOAD_DEADLINE), FileUnsettled)
-
-
-async def test_a_cancelled_admission_releases_itself(store: Store, rows: Rows) -> None:
-    """A client that hangs up while its admission waits for the disk leaves no claim and no spent use."""
-    asking = asyncio.ensure_future(store.admit(ENTRY, ANY, now=NOW))
-    await asyncio.sleep(0)
-    asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
-    given = None
-    for _ in range(100):
-        verdict = await store.admit(ENTRY, Claim(uses_limit=1), now=NOW)
-        if isinstance(verdict, Admitted):
-            given = ticket(verdict)
-            break
-        await asyncio.sleep(0.01)
-    assert given is not None
-    assert rows("SELECT outcome FROM record ORDER BY id") == [("failed",), ("pending",)]

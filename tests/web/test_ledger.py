@@ -16,7 +16,7 @@ from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyId, KeyRecord, PublicId, Secret
 from authproxy.domain.names import artifact
 from authproxy.domain.policy import Admission, MetadataCheck, Overwrite, Rate
-from authproxy.domain.refusal import Code, Denial
+from authproxy.domain.refusal import Code, Denial, Refused
 from authproxy.store import Store, Ticket, migrate
 from authproxy.web.ledger import Ledger, SameFile
 from tests.peers.recording import RecordingIndex, Reply, Script, Seen
@@ -50,11 +50,12 @@ class Index:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.hashes = True
+        self.unreadable = False
 
     def __call__(self, seen: Seen) -> Script:
         if seen.target.startswith("/packages/"):
             content = self.files.get(seen.target.removeprefix("/packages/"))
-            return Reply(404) if content is None else Reply(200, content)
+            return Reply(404) if content is None or self.unreadable else Reply(200, content)
         if not self.files:
             return Reply(303, b"", (("Location", "http://192.0.2.1/simple/"),))
         links = "".join(
@@ -187,6 +188,23 @@ async def test_an_upload_that_ended_unclearly_is_settled_with_the_index(ledger: 
             held.files[filename] = found
         assert await ledger.arrived(asking(filename)) == (found == BYTES)
         assert isinstance(await claim(ledger, asking(filename)), expected)
+
+
+async def test_a_file_that_is_listed_and_cannot_be_read_keeps_its_name(ledger: Ledger, held: Index) -> None:
+    """An unclear answer frees no name: other bytes could take it while the file is there."""
+    held.hashes = False
+    ticket = await claim(ledger, asking("acme_core-1.0.tar.gz"), MAY_CREATE)
+    assert isinstance(ticket, Ticket)
+    await ledger.store.complete(ticket, Outcome.UNKNOWN, index_status=None, time_ms=NOW * 1000)
+    held.files["acme_core-1.0.tar.gz"] = BYTES
+    held.unreadable = True
+    with pytest.raises(Refused) as caught:
+        await claim(ledger, asking("acme_core-1.0.tar.gz", OTHER))
+    assert caught.value.denial.code is Code.INDEX_UNREACHABLE
+    held.unreadable = False
+    refused = await claim(ledger, asking("acme_core-1.0.tar.gz", OTHER))
+    assert isinstance(refused, Denial)
+    assert refused.code is Code.FILE_EXISTS
 
 
 async def test_two_at_once_are_one(ledger: Ledger, held: Index) -> None:
