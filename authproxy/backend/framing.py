@@ -24,7 +24,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from authproxy.backend.grammar import PartHead, part_head
 from authproxy.domain.refusal import Code, Refused, refuse
 
-# Bytes of one header line: the longest that the grammar allows (two names, a filename) has 64 + 255 + 60.
+# Bytes of one header line: the longest that the grammar allows have 371 (Content-Disposition) and 408 (Content-Type).
 HEADER_LIMIT: Final = 512
 # Content-Disposition and Content-Type.
 HEADER_LINES: Final = 2
@@ -141,11 +141,9 @@ class Framing:
         self._seam = piece[-overlap:] if len(piece) >= overlap else (self._seam + piece)[-overlap:]
 
     def _malformed(self) -> Refused:
-        reason = (
-            f"{self._here()} ends in a boundary without CRLF or two hyphens behind it"
-            if self._in_part
-            else f"part {self.parts + 1} of the upload form has a header line of over {HEADER_LIMIT} bytes or without CRLF"
-        )
+        reason = f"{self._here()} ends in a boundary without CRLF or two hyphens behind it"
+        if not self._in_part:
+            reason = f"part {self.parts + 1} of the upload form has a header line without CRLF in {HEADER_LIMIT} bytes"
         return refuse(Code.FORM_INVALID, reason)
 
     def _here(self) -> str:

@@ -4,6 +4,7 @@
 """
 
 import io
+import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import redirect_stderr
@@ -17,6 +18,9 @@ with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
     import pypiserver
     from pypiserver.bottle_wrapper.bottle import BaseRequest
 
+# bottle hooks itself into every import, in a way that Python warns of; here warnings are errors, in all tests after it.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "_ImportRedirect"]
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -26,8 +30,8 @@ class Reading:
     files: Mapping[str, tuple[tuple[str, bytes], ...]]
 
 
-def environ_of(upload: Upload) -> dict[str, object]:
-    """The request as a WSGI server hands it to the index."""
+def environ_of(upload: Upload, announced: int | None = None) -> dict[str, object]:
+    """The request as a WSGI server hands it to the index; `announced` is the length of a body that broke off."""
     return {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/",
@@ -35,7 +39,7 @@ def environ_of(upload: Upload) -> dict[str, object]:
         "SERVER_PORT": "80",
         "wsgi.url_scheme": "http",
         "CONTENT_TYPE": upload.content_type,
-        "CONTENT_LENGTH": str(len(upload.body)),
+        "CONTENT_LENGTH": str(len(upload.body) if announced is None else announced),
         "wsgi.input": io.BytesIO(upload.body),
         "wsgi.errors": io.StringIO(),
     }
@@ -72,10 +76,10 @@ class Index:
         for filename, content in files.items():
             (self._folder / filename).write_bytes(content)
 
-    def post(self, upload: Upload) -> str:
+    def post(self, upload: Upload, announced: int | None = None) -> str:
         """Send an upload; the status line of the answer."""
         said: list[str] = []
-        environ = environ_of(upload)
+        environ = environ_of(upload, announced)
         answer = self._app(environ, lambda status, *_: said.append(status))
         list(answer)
         for stream in {environ["wsgi.input"], environ.get("bottle.request.body")} - {None}:

@@ -8,7 +8,7 @@ from tests.backend.uploads import ACTION, FILE, NAME, Upload, captured, decode, 
 from tests.peers.forms import Part
 
 OURS = "0123456789abcdef0123456789abcdef"
-FROZEN = (
+FROZEN_HEAD = (
     b"--0123456789abcdef0123456789abcdef\r\n"
     b'Content-Disposition: form-data; name="name"\r\n\r\nevil\r\n'
     b"--0123456789abcdef0123456789abcdef\r\n"
@@ -18,10 +18,12 @@ FROZEN = (
     b"Content-Type: application/octet-stream\r\n\r\nsigned\r\n"
     b"--0123456789abcdef0123456789abcdef\r\n"
     b'Content-Disposition: form-data; name="content"; filename="evil-1.0.tar.gz"\r\n'
-    b"Content-Type: application/octet-stream\r\n\r\n",
+    b"Content-Type: application/octet-stream\r\n\r\n"
+)
+FROZEN_TAIL = (
     b"\r\n--0123456789abcdef0123456789abcdef\r\n"
     b'Content-Disposition: form-data; name=":action"\r\n\r\nfile_upload\r\n'
-    b"--0123456789abcdef0123456789abcdef--\r\n",
+    b"--0123456789abcdef0123456789abcdef--\r\n"
 )
 
 
@@ -36,9 +38,9 @@ def test_the_encoding_is_frozen():
     summary, signature = Part("summary", "naïve".encode()), Part("gpg_signature", b"signed", "evil-1.0.tar.gz.asc")
     form, _ = decode(of(signature, FILE, ACTION, NAME, summary))
     encoded = encode(form, OURS)
-    assert (encoded.head, encoded.tail) == FROZEN
+    assert (encoded.head, encoded.tail) == (FROZEN_HEAD, FROZEN_TAIL)
     assert encoded.content_type == f"multipart/form-data; boundary={OURS}"
-    assert encoded.length == len(FROZEN[0]) + len(FILE.value) + len(FROZEN[1])
+    assert encoded.length == len(FROZEN_HEAD) + len(FILE.value) + len(FROZEN_TAIL)
 
 
 @captured
@@ -57,7 +59,16 @@ def test_the_action_comes_last_whatever_the_client_did(upload):
     assert b"file_upload" not in action.replace(content, b"")
 
 
-BOUNDARIES = ["", "x" * 31, "x" * 71, "x" * 31 + "-", "x" * 31 + " ", "x" * 31 + "é", "x" * 32 + "\n", '"' + "x" * 32 + '"']
+BOUNDARIES = [
+    "",
+    "x" * 31,
+    "x" * 71,
+    "x" * 31 + "-",
+    "x" * 31 + " ",
+    "x" * 31 + "é",
+    "x" * 32 + "\n",
+    '"' + "x" * 32 + '"',
+]
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

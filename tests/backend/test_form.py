@@ -19,7 +19,7 @@ from authproxy.backend.form import (
 from authproxy.backend.grammar import boundary_of
 from authproxy.domain.refusal import Code, Refused
 from tests.backend.hostile import HOSTILE, WHOLE
-from tests.backend.uploads import ACTION, CAPTURES, FILE, NAME, Upload, captured, decode, honest, of, refusal
+from tests.backend.uploads import ACTION, CAPTURES, FILE, NAME, captured, decode, honest, of, pieces, refusal
 from tests.peers.forms import BOUNDARY, Part
 
 
@@ -74,8 +74,9 @@ def test_a_hostile_form_is_refused_and_stays_refused(upload):
         _all_of(decoder, WHOLE)
 
 
-def _all_of(decoder, body):
-    decoder.feed(body)
+def _all_of(decoder, *fed):
+    for piece in fed:
+        decoder.feed(piece)
     return decoder.finish()
 
 
@@ -111,7 +112,7 @@ TEXTS = {
     "characters of four bytes": "🐍🐍".encode(),
     "controls": bytes(range(1, 32)) + b"\x7f",
     "Unicode's line separators": "a\u2028b\u2029c\x85d".encode(),
-    "what looks like a form": b"--x\r\nContent-Disposition: form-data; name=\":action\"\r\n\r\nremove_pkg\r\n--x--",
+    "what looks like a form": b'--x\r\nContent-Disposition: form-data; name=":action"\r\n\r\nremove_pkg\r\n--x--',
     "almost the boundary": b"\r\n--" + BOUNDARY[:-1].encode() + b"\r\n",
     "the boundary without its hyphens": BOUNDARY.encode(),
 }
@@ -123,7 +124,12 @@ def test_text_comes_out_exactly(value):
     assert decode(honest(Part("description", value)))[0].one("description") == value.decode()
 
 
-LISTS = [Part("classifiers", b"one"), Part("classifiers", b"two"), Part("classifiers", b"one"), Part("a_new_field", b"")]
+LISTS = [
+    Part("classifiers", b"one"),
+    Part("classifiers", b"two"),
+    Part("classifiers", b"one"),
+    Part("a_new_field", b""),
+]
 
 
 def test_lists_keep_their_order_and_their_repetitions():
@@ -146,7 +152,16 @@ def test_a_field_of_consequence_comes_once(name):
     assert refusal(of(part, *others, part)).reason.startswith(f"the field {name} comes more than once")
 
 
-ACTIONS = ["submit", "verify", "remove_pkg", "doc_upload", "list_classifiers", "FILE_UPLOAD", " file_upload", "file_upload\0"]
+ACTIONS = [
+    "submit",
+    "verify",
+    "remove_pkg",
+    "doc_upload",
+    "list_classifiers",
+    "FILE_UPLOAD",
+    " file_upload",
+    "file_upload\0",
+]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -171,7 +186,7 @@ TEXT_LIMITS = {
 }
 
 
-@pytest.mark.parametrize("part_of, limit", TEXT_LIMITS.values(), ids=TEXT_LIMITS)
+@pytest.mark.parametrize(("part_of", "limit"), TEXT_LIMITS.values(), ids=TEXT_LIMITS)
 def test_a_value_may_fill_its_limit_and_no_more(part_of, limit):
     """The last byte allowed passes, the next one is refused as too large, with the limit in the sentence."""
     fits, too_large = at_the_limit(part_of, limit)
@@ -196,8 +211,7 @@ def test_the_file_may_fill_its_limit_and_no_more():
     spool = io.BytesIO()
     decoder = FormDecoder(BOUNDARY, spool, FormLimits(size - 1))
     with pytest.raises(Refused) as caught:
-        for at in range(len(WHOLE)):
-            decoder.feed(WHOLE[at : at + 1])
+        _all_of(decoder, *pieces(WHOLE, range(1, len(WHOLE))))
     assert caught.value.denial.code is Code.TOO_LARGE
     assert str(size - 1) in caught.value.denial.reason
     assert len(spool.getvalue()) == size - 1
@@ -209,7 +223,7 @@ def test_an_empty_file_is_a_file():
     assert (form.content, content) == (FilePart("evil-1.0.tar.gz", 0), b"")
 
 
-@pytest.mark.parametrize("count, passes", [(PARTS, True), (PARTS + 1, False), (10_000, False)])
+@pytest.mark.parametrize(("count", "passes"), [(PARTS, True), (PARTS + 1, False), (10_000, False)])
 def test_parts_are_counted(count, passes):
     """A form may have so many parts and not one more; ten thousand are refused."""
     upload = honest(*[Part("classifiers", b"x")] * (count - 3))
@@ -228,7 +242,7 @@ CLAIMS = {
 }
 
 
-@pytest.mark.parametrize("field, value, claims", CLAIMS.values(), ids=CLAIMS)
+@pytest.mark.parametrize(("field", "value", "claims"), CLAIMS.values(), ids=CLAIMS)
 def test_digests_are_told_as_hashlib_names_them(field, value, claims):
     """What a client claims of its file is there to be compared, in one spelling."""
     assert decode(honest(Part(field, value.encode())))[0].digests() == claims
@@ -257,4 +271,5 @@ def test_finishing_twice_is_finishing_once():
 
 def test_a_refusal_names_the_part_it_is_about():
     """Somebody who writes a client finds the place."""
-    assert refusal(honest(Part("", b"", disposition="form-data; name=x"))).reason.startswith("part 3 of the upload form")
+    reason = refusal(honest(Part("", b"", disposition="form-data; name=x"))).reason
+    assert reason.startswith("part 3 of the upload form has the header 'Content-Disposition: form-data; name=x'")

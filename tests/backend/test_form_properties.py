@@ -1,7 +1,7 @@
 """Two laws about every form: no cut of a body changes what it says, and writing it anew changes nothing either."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from authproxy.backend.encoding import encode
@@ -85,7 +85,24 @@ def test_a_reader_that_forgets_the_seams_is_caught():
 
 names = st.from_regex(FIELD_NAME, fullmatch=True).filter(lambda name: name not in ONCE)
 # Whatever readers of lines, of text and of boundaries might treat in a way of their own.
-bits = st.sampled_from(["\r", "\n", "\r\n", "--", OURS[:-1], "\r\n--" + OURS[:-1], " ", "\t", "\x1a", "\x85", "\u2028", "\ufeff", "é", "🐍"])
+bits = st.sampled_from(
+    [
+        "\r",
+        "\n",
+        "\r\n",
+        "--",
+        OURS[:-1],
+        "\r\n--" + OURS[:-1],
+        " ",
+        "\t",
+        "\x1a",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "é",
+        "🐍",
+    ]
+)
 texts = st.lists(bits | st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=8).map("".join)
 contents = st.lists(texts.map(str.encode) | st.binary(max_size=50), max_size=8).map(b"".join)
 filenames = st.from_regex(FILENAME, fullmatch=True)
@@ -98,7 +115,10 @@ def forms(draw: st.DrawFn) -> tuple[Form, bytes]:
     singles = draw(st.dictionaries(st.sampled_from(["name", "version", "filetype", "description"]), texts, max_size=4))
     fields = draw(st.permutations([*singles.items(), *draw(st.lists(st.tuples(names, texts), max_size=6))]))
     signature = draw(st.none() | st.just((f"{filename}.asc", draw(contents)))) if len(filename) <= 251 else None
-    return Form((*fields, (":action", "file_upload")), FilePart(filename, len(content)), signature), content
+    form = Form((*fields, (":action", "file_upload")), FilePart(filename, len(content)), signature)
+    # The pieces above can add up to the very boundary; a boundary is drawn anew for each body, and this one is fixed.
+    assume(OURS not in repr(form) and OURS.encode() not in content)
+    return form, content
 
 
 @given(forms())

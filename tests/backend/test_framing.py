@@ -121,6 +121,29 @@ def test_a_body_cut_short_is_refused():
         assert reason == "the upload's body ended before its last boundary: send it again", length
 
 
+@pytest.mark.parametrize("begins", [b"\r\n", b"\n", b"x", b" ", b"--x"])
+def test_a_body_that_begins_otherwise_is_refused_at_its_first_bytes(begins):
+    """Nobody waits for a boundary that may come later: one wrong byte of the first line is enough."""
+    framing = Framing(BOUNDARY)
+    with pytest.raises(Refused, match="must begin with its boundary"):
+        list(framing.feed(begins))
+
+
+HEAD_LIMITS = {
+    "three lines": b"Content-Type: a/b\r\n" * 3,
+    "a line too long": b"x" * 513 + b"\r\n",
+    "an endless line": b"x" * 514,
+}
+
+
+@pytest.mark.parametrize("head", HEAD_LIMITS.values(), ids=HEAD_LIMITS)
+def test_a_head_is_refused_at_its_limits(head):
+    """Header lines are bounded in number and length before the head has ended, with the bounds in the sentence."""
+    framing = Framing(BOUNDARY)
+    with pytest.raises(Refused, match=r"header line.* 512 bytes"):
+        list(framing.feed(DASHED + b"\r\n" + head))
+
+
 def test_a_body_that_never_ends_is_refused_while_it_comes():
     """What follows the last boundary is not read forever: the piece that goes too far is refused at once."""
     framing = Framing(BOUNDARY)

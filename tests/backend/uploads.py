@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ captured = pytest.mark.parametrize("upload", CAPTURES.values(), ids=CAPTURES)
 def pieces(body: bytes, cuts: Iterable[int]) -> Iterator[bytes]:
     """The body, cut at these offsets."""
     edges = [0, *sorted(cuts), len(body)]
-    return (body[start:end] for start, end in zip(edges, edges[1:], strict=False))
+    return (body[start:end] for start, end in pairwise(edges))
 
 
 def decode(upload: Upload, cuts: Iterable[int] = (), limits: FormLimits = LIMITS) -> tuple[Form, bytes]:
