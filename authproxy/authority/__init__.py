@@ -9,8 +9,8 @@ of `domain.policy`.
 3. The throttle: failures only, per address and per key id.
 4. The record: an unknown, revoked, paused or expired key is refused without hashing. That takes less time than a wrong
    secret does and so tells whether an id is live; ids are no secret (logs and error messages show them).
-5. Argon2, one at a time per key id: the same secret is hashed once for all who wait with it, other secrets wait and are
-   then judged from step 2 on, so that guesses at one key cost no more hashes than the throttle lets through.
+5. Argon2. The same secret is hashed once for all who wait with it; another secret joins nobody. The key's meter is
+   charged before and given back where the secret was right, so guesses that arrive together are no cheaper.
 6. The record once more: it may have been revoked meanwhile.
 
 Every kind of bad key gets one and the same sentence. What is remembered of a record is good as long as the store's
@@ -19,7 +19,6 @@ revocation was committed.
 """
 
 import asyncio
-import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,9 +80,8 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """One Argon2 under way: which secret, against which digest."""
+    """One Argon2 under way, and the digest that it is about."""
 
-    proof: bytes = field(repr=False)
     digest: str = field(repr=False)
     task: "asyncio.Task[bool | Denial]"
 
@@ -112,7 +110,7 @@ class Authority:
         self._entropy = entropy
         self._verified = VerifiedKeys(process_key)
         self._records = KeyRecords(store)
-        self._flights: dict[KeyId, _Flight] = {}
+        self._flights: dict[tuple[PublicId, bytes], _Flight] = {}  # by public id and proof of the secret
 
     async def authenticate(self, text: str, address: IPv4Address | IPv6Address, *, now: int) -> Principal | Denial:
         """Prove a key string. `now` is unix seconds.
@@ -127,7 +125,8 @@ class Authority:
         proof = self._verified.proof(key.secret)
         while True:
             known = self._verified.knows(public_id, proof)
-            if not known and (denial := self._turned_away(address, key_id, now)):
+            joins = (public_id, proof) in self._flights  # costs no hash of its own
+            if not known and not joins and (denial := self._turned_away(address, key_id, now)):
                 return denial
             record = await self._records.read(key_id)
             digest = _live_digest(record, public_id, now)
@@ -135,12 +134,10 @@ class Authority:
                 return self._failed(address, now)
             if self._verified.holds(public_id, proof, digest):
                 return Principal(PrincipalKind.KEY, address, record, public_id)
-            if known:
-                continue  # it was checked against a digest that is gone, so it comes to the throttle as a stranger
-            right = await self._hashed(key, proof, digest, now)
+            right = await self._hashed(key, proof, digest, address, now)
             if isinstance(right, Denial):
                 return right
-            if right is False:
+            if not right:
                 return self._failed(address, now)
 
     async def issue(self, spec: NewKey, *, now: int) -> tuple[KeyRecord, str]:
@@ -192,29 +189,35 @@ class Authority:
         self._throttle.failed_from(address, now)
         return DEAD_KEY
 
-    async def _hashed(self, key: UnverifiedKey, proof: bytes, digest: str, now: int) -> bool | Denial | None:
-        """Hash, or wait for who hashes the same; None where another secret of this key was hashed instead."""
-        flight = self._flights.get(key.unverified_id)
+    async def _hashed(
+        self, key: UnverifiedKey, proof: bytes, digest: str, address: IPv4Address | IPv6Address, now: int
+    ) -> bool | Denial:
+        """Hash, or wait for who hashes the same. True: look at the record and the verified keys again."""
+        name = key.unverified_public_id, proof
+        flight = self._flights.get(name)
         if flight is None:
+            # Others may have failed while the record was read, or the secret that was known was replaced.
+            if denial := self._turned_away(address, key.unverified_id, now):
+                return denial
+            self._throttle.failed_for(key.unverified_id, now)
             task = asyncio.create_task(self._fly(key, proof, digest, now))
-            flight = self._flights[key.unverified_id] = _Flight(proof, digest, task)
-        elif flight.digest != digest or not hmac.compare_digest(flight.proof, proof):
-            await asyncio.wait([flight.task])
-            return None
+            flight = self._flights[name] = _Flight(digest, task)
         # Shielded: a client that hangs up must not take the hash away from the others that wait for it.
-        return await asyncio.shield(flight.task)
+        right = await asyncio.shield(flight.task)
+        return right if flight.digest == digest else True
 
     async def _fly(self, key: UnverifiedKey, proof: bytes, digest: str, now: int) -> bool | Denial:
+        right: bool | Denial
         try:
             right = await self._hashing.verify(digest, key.secret.reveal())
         except Refused as refused:
-            return refused.denial
+            right = refused.denial
         finally:
-            del self._flights[key.unverified_id]
-        if right:
+            del self._flights[key.unverified_public_id, proof]
+        if right is True:
             self._verified.remember(key.unverified_public_id, proof, digest)
-        else:
-            self._throttle.failed_for(key.unverified_id, now)
+        if right is not False:
+            self._throttle.forgive(key.unverified_id, now)
         return right
 
     async def _minted(self, spec: NewKey, now: int) -> tuple[KeyRecord, str]:

@@ -71,6 +71,14 @@ class Throttle:
         """Count a wrong secret for a key that exists. Unknown ids are never counted: strangers would fill the meter."""
         self._fill(self._keys, key_id, now)
 
+    def forgive(self, key_id: KeyId, now: float) -> None:
+        """Take back one failure of a key that was counted before it was known whether it would be one."""
+        left = (self._keys.get(key_id) or 0.0) - self._pace
+        if left > now:
+            self._keys.put(key_id, left)
+        else:
+            self._keys.drop(key_id)
+
     def _fill(self, meter: Recent[K, float], name: K, now: float) -> None:
         left = min(max((meter.get(name) or 0.0) - now, 0.0), self._window)
         meter.put(name, now + min(left + self._pace, self._window))

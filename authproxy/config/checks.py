@@ -1,7 +1,7 @@
 """What takes more than one key of the file to judge.
 
-Each check reads what it needs from the document and leaves what it cannot read to the model, so that a slip in one
-corner of the file hides nothing in another.
+Each check reads what it needs from the document after the model has been through it, and the model need not have
+come to an end: a slip in one corner of the file hides nothing in another.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,11 +18,8 @@ _T = TypeVar("_T")
 
 
 def _read(reader: Callable[[object], _T], value: object) -> _T | None:
-    """Read a value as the model does; None where it is missing or wrong, which is the model's to say."""
-    try:
-        return None if value is None else reader(value)
-    except ValueError:
-        return None
+    """Read a value as the model did; None where it is missing, or was wrong: the document keeps those to itself."""
+    return None if value is None else reader(value)
 
 
 def _rules(document: Document) -> list[Loc]:

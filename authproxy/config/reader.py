@@ -59,27 +59,31 @@ class _Reader:
             while not isinstance(event := self.loader.get_event(), yaml.StreamEndEvent):
                 self.on[type(event)](event)
         except yaml.MarkedYAMLError as exc:
-            raise self._stop(exc.problem_mark or exc.context_mark, sentence_for(exc)) from None
+            raise self._stop(*sentence_for(exc), began=exc.context_mark) from None
         except (ValueError, OverflowError):  # PyYAML hands "\U99999999" to chr() and long version numbers to int()
-            raise self._stop(self.loader.get_mark(), "this is not YAML: the number is too large") from None
+            raise self._stop("this is not YAML: the number is too large", self.loader.get_mark()) from None
         if not self.started:
             raise ConfigProblems([Problem(self.document.text.name, 0, 0, "the file is empty")])
         if not isinstance(self.document.top, dict):
             self.document.report((), "the file must be a mapping: keys with a colon and a value each")
         return self.document
 
-    def _stop(self, mark: Any, sentence: str) -> ConfigProblems:
-        """Give up: behind a syntax error nothing can be told. What was found before it is told as well."""
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        waiting = [each.key for each in self.open]
-        here = self.document.text.problem(
-            line, column, sentence, hidden=1 if any(map(sounds_secret, waiting)) else None
-        )
+    def _stop(self, sentence: str, mark: Any, *, began: Any = None) -> ConfigProblems:
+        """Give up: behind a syntax error nothing can be told. What was found before it is told as well.
+
+        The parser looks ahead, so that the key of the value in which it broke off need not have come yet: the lines
+        above tell whether that value is a secret.
+        """
+        text, (line, column) = self.document.text, (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        over = [*(each.key for each in self.open), *text.above(line)]
+        over += text.lines[began.line : began.line + 1] if began else ()
+        secret = any(sounds_secret(each) for each in over)
+        here = text.problem(line, column, sentence, hidden=1 if secret else None)
         return ConfigProblems([*self.document.problems, here])
 
     def _document(self, event: Any) -> None:
         if self.started:
-            raise self._stop(event.start_mark, "a second document begins here: the file holds one")
+            raise self._stop("a second document begins here: the file holds one", event.start_mark)
         self.started = True
 
     def _nothing(self, event: Any) -> None:
@@ -114,7 +118,7 @@ class _Reader:
 
     def _start(self, event: Any) -> None:
         if len(self.open) >= DEPTH_LIMIT:
-            raise self._stop(event.start_mark, f"this lies more than {DEPTH_LIMIT} levels deep: no key of ours does")
+            raise self._stop(f"this lies more than {DEPTH_LIMIT} levels deep: no key of ours does", event.start_mark)
         loc = self._note(event)
         self.open.append(_Open([] if isinstance(event, yaml.SequenceStartEvent) else {}, loc))
 

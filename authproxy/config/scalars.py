@@ -69,6 +69,7 @@ _MEANINGS: Final[dict[str, Callable[[str], object]]] = {
     f"{_TAG}null": _null,
     f"{_TAG}merge": _special,
     f"{_TAG}value": _special,
+    f"{_TAG}yaml": _special,
 }
 
 

@@ -34,12 +34,16 @@ def secret(reference: SecretReference, base: Path, env: Mapping[str, str]) -> Se
     return _SOURCES[reference.source](reference.name, base, env)
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a FIFO that nobody writes to would hold up the start for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _from_file(name: str, base: Path, _env: Mapping[str, str]) -> Secret:
     path = base / name
     shown = f"'{path}'"
     try:
-        # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise ValueError(f"{shown} is no regular file: the secret stands in one")

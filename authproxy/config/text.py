@@ -1,6 +1,7 @@
 """The file as lines of text, or the one sentence that says why it is none."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,18 @@ class Text:
         """Make a problem of a place in this file; from the column `hidden` on, its line is not shown."""
         there = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         return Problem(self.name, line, column, printable(sentence), excerpt(there, column, hidden))
+
+    def above(self, line: int) -> Iterator[str]:
+        """The lines that this one stands under: those before it, each indented less than the one behind it."""
+        depth = _depth(self.lines[line - 1]) if 0 < line <= len(self.lines) else 0
+        for each in reversed(self.lines[: max(line - 1, 0)]):
+            if each.strip() and _depth(each) < depth:
+                depth = _depth(each)
+                yield each
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def text_of(name: str, raw: bytes) -> Text:

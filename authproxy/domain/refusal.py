@@ -60,7 +60,7 @@ class Denial:
     retry_after: int | None = None
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault of ours
+class Refused(Exception):
     """A `Denial` on its way to the edge."""
 
     def __init__(self, denial: Denial) -> None:

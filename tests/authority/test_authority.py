@@ -1,6 +1,7 @@
 """The authority: who is let in, what a refusal tells, and what it costs. Over a real store, with real Argon2."""
 
 import asyncio
+import secrets
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -226,12 +227,15 @@ async def test_entropy_that_repeats_for_ever_is_an_error(build, store):
     assert [record async for record in store.keys(now=NOW)] == [first]
 
 
-async def test_a_store_that_cannot_write_is_an_error(authority, store, change):
-    """Where the key could not be stored, nobody is given it."""
+async def test_a_store_that_cannot_write_is_an_error(build, store, change):
+    """Where the key could not be stored, nobody is given it, and nothing is tried again that cannot help."""
+    drawn = []
+    authority = build(entropy=lambda count: drawn.append(count) or secrets.token_bytes(count))
     change("CREATE TRIGGER no BEFORE INSERT ON keys BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(StoreError):
         await authority.issue(SPEC, now=NOW)
     assert [record async for record in store.keys(now=NOW)] == []
+    assert drawn == [16, 32]
 
 
 PROBLEMS = {
@@ -282,7 +286,7 @@ async def test_closing_waits_for_what_is_under_way(authority):
     asking = asyncio.ensure_future(authority.authenticate(text, HERE, now=NOW))
     await asyncio.sleep(0.001)
     await authority.close()
+    assert not authority._flights
     assert (await asking).key == record
     await authority.close()
-    _, cold = record, another(text)
-    assert (await authority.authenticate(cold, HERE, now=NOW)).code is Code.BUSY
+    assert (await authority.authenticate(another(text), HERE, now=NOW)).code is Code.BUSY

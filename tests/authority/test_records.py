@@ -1,12 +1,13 @@
 """Remembered records are no older than the last change of any key, seen from another program too."""
 
 import sqlite3
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from authproxy.authority.records import KeyRecords
 from authproxy.domain.keys import KeyId
-from authproxy.store import BUSY
+from authproxy.store import BUSY, Store
 from tests.authority.conftest import NOW, SPEC
 
 
@@ -16,6 +17,18 @@ class Forgetless(KeyRecords):
     async def read(self, key_id):
         known = self._records.get(key_id)
         return known if known is not None else await super().read(key_id)
+
+
+@contextmanager
+def exclusive(database):
+    """Hold the database as another program's commit does."""
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        writer.execute("ROLLBACK")
+        writer.close()
 
 
 def waits(coroutine):
@@ -68,22 +81,40 @@ async def test_no_read_waits_while_nobody_commits(authority, store):
 
 
 async def test_a_commit_under_way_is_waited_for(authority, store, database):
-    """While another program holds the database, the record comes by the slow way, true and not remembered."""
+    """While another program holds the database, records come by the slow way; what is remembered stays."""
     record, _ = await authority.issue(SPEC, now=NOW)
     records = KeyRecords(store)
     first = await records.read(record.id)
-    writer = sqlite3.connect(database, isolation_level=None)
-    writer.execute("BEGIN EXCLUSIVE")
-    try:
+    with exclusive(database):
         busy = store.generation() is BUSY
-        reading = records.read(record.id)
-        assert waits(reading) is busy
-    finally:
-        writer.execute("ROLLBACK")
-        writer.close()
-    again = await records.read(record.id)
-    assert again == first
-    assert (again is first) is not busy
+        assert waits(records.read(record.id)) is busy
+    assert await records.read(record.id) is first
+
+
+class Raced(Store):
+    """The real store; `then` happens right after the generation was read."""
+
+    then = staticmethod(lambda: None)
+
+    def generation(self):
+        found = super().generation()
+        self.then()
+        return found
+
+
+async def test_a_commit_that_begins_between_two_looks_is_waited_for(authority, database):
+    """The generation was read, the record cannot be: it is waited for, too."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    store = await Raced.open(f"sqlite:///{database}")
+    records = KeyRecords(store)
+    await records.read(KeyId("AAAAAAAAAAAA"))
+    in_wal = database.with_name(database.name + "-wal").exists()
+    with ExitStack() as stack:
+        store.then = lambda: stack.enter_context(exclusive(database))
+        assert waits(records.read(record.id)) is not in_wal
+        del store.then
+    assert await records.read(record.id) == record
+    await store.close()
 
 
 async def test_memory_is_bounded(authority, store):

@@ -114,6 +114,35 @@ def test_it_agrees_with_an_exact_bucket(gaps, failures, window):
     assert all(first <= later for first, later in pairwise(heard))
 
 
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=40),
+    failures=st.integers(1, 6),
+)
+def test_what_is_forgiven_was_never_counted(steps, failures):
+    """A failure taken back at once leaves every later wait as if it had not been; the memory of it goes, too."""
+    ours, plain, now = Throttle(failures=failures, window=60), Throttle(failures=failures, window=60), NOW
+    for gap, forgiven in steps:
+        now += gap
+        assert ours.wait(HERE, KEY, now) == plain.wait(HERE, KEY, now)
+        if ours.wait(HERE, KEY, now):
+            continue
+        ours.failed_for(KEY, now)
+        if forgiven:
+            ours.forgive(KEY, now)
+        else:
+            plain.failed_for(KEY, now)
+    assert len(ours) <= len(plain)
+
+
+def test_forgiving_who_did_not_fail_changes_nothing():
+    """There is no credit to be had."""
+    throttle = Throttle(failures=1, window=60)
+    throttle.forgive(KEY, NOW)
+    assert len(throttle) == 0
+    throttle.failed_for(KEY, NOW)
+    assert throttle.wait(HERE, KEY, NOW) == 60
+
+
 def test_memory_is_bounded():
     """However many addresses and keys fail, so many are remembered and the last ones are."""
     throttle = Throttle(failures=1, window=60, entries=100)

@@ -1,7 +1,5 @@
 """Names, versions and filenames: what is taken, what is not, and which files are one and the same."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +45,7 @@ def refused(call: object, *arguments: str) -> Refused:
 
 
 @pytest.mark.parametrize(
-    "raw, normal",
+    ("raw", "normal"),
     [
         pytest.param("acme", "acme", id="a plain name stays"),
         pytest.param("Acme_Core", "acme-core", id="case and underscore go"),
@@ -92,7 +90,7 @@ def test_a_normal_form_is_its_own(raw):
 
 
 @pytest.mark.parametrize(
-    "raw, canonical",
+    ("raw", "canonical"),
     [
         pytest.param("1.0", "1.0", id="plain"),
         pytest.param("v1.0", "1.0", id="a leading v goes"),
@@ -150,14 +148,16 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize("filename, project, version, filetype, identity", FILES, ids=[row[0] for row in FILES])
+@pytest.mark.parametrize(
+    ("filename", "project", "version", "filetype", "identity"), FILES, ids=[row[0] for row in FILES]
+)
 def test_a_filename_is_read_by_the_standards(filename, project, version, filetype, identity):
     """PEP 427 and PEP 625, with the spellings of older tools; the filename itself is kept."""
     assert artifact(filename) == Artifact(filename, project, version, filetype, identity)
 
 
 @pytest.mark.parametrize(
-    "one, other",
+    ("one", "other"),
     [
         pytest.param("victim-1.0.tar.gz", "Victim-1.0.tar.gz", id="case of the name"),
         pytest.param("a_b-1.0.tar.gz", "a.b-1.0.tar.gz", id="separator of the name"),
@@ -177,7 +177,7 @@ def test_two_spellings_of_a_file_are_one_file(one, other):
 
 
 @pytest.mark.parametrize(
-    "one, other",
+    ("one", "other"),
     [
         pytest.param("a-1.0.tar.gz", "a-1.0-py3-none-any.whl", id="sdist and wheel"),
         pytest.param("a-1.0-py3-none-any.whl", "a-1.0-1-py3-none-any.whl", id="a build and none"),
@@ -244,17 +244,12 @@ def test_the_longest_filename_leaves_room_for_its_signature():
 
 
 def test_a_bomb_of_tags_is_refused_before_it_is_built():
-    """Three lists of 40 tags would be 64,000; packaging alone takes its time for them, `artifact` does not."""
+    """Three lists of 26 tags are 17,576 of them to packaging; a longer name would make more."""
     tags = ".".join(f"a{n:02}"[-2:] for n in range(26)).replace("0", "b")
     bomb = f"a-1-{'.'.join('abcdefghijklmnopqrstuvwxyz')}-{tags}-{'.'.join('abcdefghijklmnopqrstuvwxyz')}.whl"
     assert len(bomb) <= FILENAME_LIMIT
-    assert 26**3 > TAGS_LIMIT
-    began = time.process_time()
+    assert len(parse_wheel_filename(bomb)[3]) > TAGS_LIMIT
     refused(artifact, bomb)
-    refusing = time.process_time() - began
-    began = time.process_time()
-    parse_wheel_filename(bomb)
-    assert refusing < (time.process_time() - began) / 5
 
 
 @given(versions, versions)
@@ -279,11 +274,13 @@ def test_what_is_accepted_is_what_packaging_reads(name, version, ending):
 @given(anything)
 def test_any_text_is_read_or_refused(text):
     """No text makes a reader fail in another way than by a refusal."""
+    codes = set()
     for read in (project_name, version_text, artifact):
         try:
             read(text)
         except Refused as refusal:
-            assert refusal.denial.code is Code.NAME_INVALID
+            codes.add(refusal.denial.code)
+    assert codes <= {Code.NAME_INVALID}
 
 
 def test_the_naive_reading_would_have_taken_a_kelvin_sign():

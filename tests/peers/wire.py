@@ -4,7 +4,7 @@ import base64
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from tests.peers.ports import Address
@@ -62,18 +62,22 @@ class Conversation:
 
     def answer(self, *, to_head: bool = False) -> Answer:
         """Read one response, and 1xx ones before it. `to_head`: the request was HEAD, no body follows."""
-        while True:
-            head = self._until(b"\r\n\r\n").decode("latin-1")
-            lines = head.split("\r\n")
-            version, _, rest = lines[0].partition(" ")
-            if version not in {"HTTP/1.0", "HTTP/1.1"}:
-                raise Closed(f"no status line: {lines[0]!r}")
-            code, _, reason = rest.partition(" ")
-            headers = tuple((k.lower(), v.strip()) for k, _, v in (line.partition(":") for line in lines[1:]))
-            if int(code) >= 200:
-                break
-            self.interim.append(int(code))
-        return Answer(int(code), reason, headers, b"" if to_head else self._body(int(code), dict(headers)))
+        while (head := self._head()).status < 200:
+            self.interim.append(head.status)
+        return head if to_head else replace(head, body=self._body(head.status, dict(head.headers)))
+
+    def go_ahead(self) -> int:
+        """Read the head of one response and nothing after it: the status of a 1xx."""
+        return self._head().status
+
+    def _head(self) -> Answer:
+        lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        version, _, rest = lines[0].partition(" ")
+        if version not in {"HTTP/1.0", "HTTP/1.1"}:
+            raise Closed(f"no status line: {lines[0]!r}")
+        code, _, reason = rest.partition(" ")
+        headers = tuple((k.lower(), v.strip()) for k, _, v in (line.partition(":") for line in lines[1:]))
+        return Answer(int(code), reason, headers, b"")
 
     def is_closed(self) -> bool:
         """Whether the server has closed; waits for it as long as for an answer."""

@@ -1,0 +1,64 @@
+# make demo     a real pypiserver, the proxy before it, keys, and lines to paste
+# make test     every test, real clients included; make test ARGS="tests/domain -x" runs some of them
+# make check    lint, types, import contract, tests, and the coverage that the heart of the house has to have
+# make bench    one table: direct, through the proxy, through nginx and HAProxy
+# All that is needed is installed into .venv: no environment has to be activated. PYTHON=... chooses another python.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+export VENV PYTHON
+
+# The rooms in which every branch has a test.
+CORE := authproxy/domain/*,authproxy/backend/form*,authproxy/backend/framing*,authproxy/backend/grammar*,authproxy/backend/encoding*,authproxy/authority/*
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types contract format bench dist clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+# One stamp per set of extras. The larger set holds the smaller: a checkout that is ready for tests is ready for the demo.
+$(VENV)/.installed-demo: pyproject.toml .ci/install
+	@test $(VENV)/.installed-check -nt pyproject.toml || .ci/install demo
+	@touch $@
+
+$(VENV)/.installed-check: pyproject.toml .ci/install
+	@.ci/install test,lint
+	@touch $@
+
+demo: $(VENV)/.installed-demo
+	@$(BIN)/authproxy demo $(ARGS)
+
+test: $(VENV)/.installed-check
+	$(BIN)/python -m pytest $(or $(ARGS),-n auto)
+
+check: lint types contract
+	$(BIN)/python -m pytest -n auto --cov --cov-report= $(ARGS)
+	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=100
+
+lint: $(VENV)/.installed-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-check
+	$(BIN)/mypy
+
+contract: $(VENV)/.installed-check
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-check
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-check
+	@$(BIN)/python -m bench $(ARGS)
+
+dist: $(VENV)/.installed-check
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/python -m twine check --strict dist/*
+
+clean:
+	rm -rf $(VENV) dist build .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find authproxy tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,107 @@
+"""What takes more than one key to judge, told beside whatever else is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from authproxy.config import load
+from tests.config.conftest import LEAST, SECRET, Complaining, Loading
+
+ACCOUNT = 'url: "http://127.0.0.1:8081/", username: svc, password: {file: pw}'
+URL = 'url: "http://127.0.0.1:8081/"'
+
+
+def rules(*matches: str) -> str:
+    return LEAST + "packages:\n" + "".join(f'  - match: "{match}"\n' for match in matches)
+
+
+@pytest.mark.parametrize(
+    ("matches", "said"),
+    [
+        pytest.param(["*", "acme-core"], ["6:12: packages[0] (*, line 5) matches"], id="everything before a name"),
+        pytest.param(["acme-*", "acme-core-*"], ["6:12: packages[0] (acme-*, line 5)"], id="a wider pattern before"),
+        pytest.param(["acme-core", "Acme_Core"], ["6:12: packages[0] (acme-core, line 5)"], id="the same name twice"),
+        pytest.param(["a*", "b*", "a-b", "b-a"], ["7:12: packages[0]", "8:12: packages[1]"], id="two rules hidden"),
+    ],
+)
+def test_a_rule_that_is_never_asked(complaints: Complaining, matches: list[str], said: list[str]) -> None:
+    """An error that names the rule before it and its line: who wrote the second believes that it holds."""
+    found = complaints(rules(*matches))
+    assert len(found) == len(said)
+    assert all(each.startswith(start) for each, start in zip(found, said, strict=True))
+
+
+def test_rules_that_are_all_asked(loaded: Loading) -> None:
+    """From narrow to wide, and side by side, nothing is hidden."""
+    assert len(loaded(rules("acme-core", "acme-*", "b*", "*")).policy.packages) == 4
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        pytest.param(
+            "packages: [{match: a, max_size: 3GiB}]", ["4:33: limits.max_upload takes no file over"], id="default"
+        ),
+        pytest.param(
+            "packages: [{match: a, max_size: 2MiB}]\nlimits: {max_upload: 1MiB}",
+            ["4:33: limits.max_upload takes no file over 1048576 bytes"],
+            id="a limit of the file",
+        ),
+        pytest.param(
+            "listen: 127.0.0.1:80\nmetrics: 127.0.0.1:80", ["5:10: metrics takes an address of its own"], id="metrics"
+        ),
+    ],
+)
+def test_what_contradicts(complaints: Complaining, lines: str, said: list[str]) -> None:
+    """Two settings of which one makes the other idle are told at the one that is."""
+    found = complaints(LEAST + lines)
+    assert len(found) == len(said)
+    assert found[0].startswith(said[0])
+
+
+def test_two_listeners_may_both_let_the_system_choose(loaded: Loading) -> None:
+    """Port 0 is no address: both get one of their own."""
+    assert loaded(LEAST + "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n").metrics is not None
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ("username: svc", "2:63: backend.username takes a backend.password beside it"),
+        ("password: {file: pw}", "2:63: backend.password takes a backend.username beside it"),
+    ],
+)
+def test_half_an_account(complaints: Complaining, account: str, said: str) -> None:
+    """A name without its password, or the other way round, would log in to nothing."""
+    assert complaints(LEAST.replace(URL, f"{URL}, {account}")) == [said]
+
+
+def test_the_password_is_read(loaded: Loading, file: Path) -> None:
+    """From the file beside the configuration, and from the environment that was handed in."""
+    assert loaded(LEAST.replace(URL, ACCOUNT)).backend.password == SECRET
+    file.write_text(LEAST.replace(URL, ACCOUNT.replace("file: pw", "env: PW")))
+    assert load(file, {"PW": "from the environment"}).backend.password == "from the environment"
+    assert loaded(LEAST).backend.password is None
+
+
+def test_a_password_that_cannot_be_read(complaints: Complaining, file: Path) -> None:
+    """The problem stands at the reference, names the path, and shows the reference."""
+    [found] = complaints(LEAST.replace(URL, ACCOUNT.replace("file: pw", "file: gone")))
+    assert found.startswith(f"2:88: backend.password: there is no file '{file.parent / 'gone'}'")
+
+
+def test_a_password_that_everybody_may_read_is_a_warning(loaded: Loading, file: Path) -> None:
+    """The configuration holds, and carries the warning with its place for whoever prints it."""
+    (file.parent / "pw").chmod(0o644)
+    [warning] = loaded(LEAST.replace(URL, ACCOUNT)).warnings
+    assert (warning.line, warning.column) == (2, 88)
+    assert "everybody on this machine may read" in warning.sentence
+    assert loaded(LEAST).warnings == ()
+
+
+def test_a_slip_hides_nothing(complaints: Complaining) -> None:
+    """Checks over several keys speak up beside a key that is misspelt and a value that is wrong."""
+    text = LEAST.replace(URL, ACCOUNT.replace("file: pw", "file: gone")) + "lsten: x\nreads: no\nmetrics: x\n"
+    found = complaints(text + 'packages: [{match: "*"}, {match: a, max_size: 3GiB}, {match: 5}, {match: "?"}, 5]\n')
+    for part in ("no file", "'lsten'", "reads no", "metrics:", "packages[0] (*", "takes no file over", "packages[2]"):
+        assert [each for each in found if part in each], part

@@ -1,0 +1,133 @@
+"""Names, patterns, grants, policies and accesses, drawn for property tests from a small world in which they meet."""
+
+from ipaddress import ip_address, ip_network
+from types import MappingProxyType
+
+from hypothesis import strategies as st
+
+from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.grants import Action, Grant, Pattern, pattern
+from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.domain.names import Filetype, ProjectName, artifact
+from authproxy.domain.policy import KeyPolicy, PackageRule, Policy, VersionPattern
+
+# Two letters and short words: patterns and names that have nothing to do with each other prove nothing.
+NAMES = st.from_regex(r"[ab](-?[ab]){0,2}", fullmatch=True).map(ProjectName)
+PATTERNS = st.from_regex(r"[ab*](-?[ab*]){0,4}", fullmatch=True).map(pattern)
+
+
+@st.composite
+def narrowed(draw: st.DrawFn, wide: str, alphabet: str) -> str:
+    """The text of a pattern with something written for each star: a narrower pattern, or a name."""
+    return "".join(char if char != "*" else draw(st.text(alphabet, max_size=3)) for char in wide)
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> tuple[Pattern, Pattern, ProjectName]:
+    """A pattern, one that is narrower or has nothing to do with it, and a name that the second matches."""
+    wide = draw(PATTERNS)
+    narrow = draw(PATTERNS | narrowed(wide.text, "ab*").map(Pattern))
+    return wide, narrow, ProjectName(draw(narrowed(narrow.text, "ab") | narrowed(narrow.text, "ab-")))
+
+
+INDEXES = st.sampled_from(["team/dev", "team/dev", ""])
+
+# Half of what is drawn must be admitted somewhere: a law about refusals alone would be empty.
+WIDE = st.sampled_from(["*", "a*", "b*", "*a", "*b"]).map(pattern) | PATTERNS
+
+GRANTS = st.builds(
+    Grant,
+    actions=st.sampled_from(
+        [frozenset(Action), frozenset(Action), frozenset({Action.UPLOAD}), frozenset({Action.READ})]
+    ),
+    packages=st.lists(WIDE, min_size=1, max_size=3).map(tuple),
+    indexes=st.sampled_from([("*",), ("*",), ("team/dev",), ("team/dev", "team/prod")]),
+    create=st.booleans(),
+).map(lambda grant: grant if Action.UPLOAD in grant.actions else Grant(grant.actions, grant.packages, grant.indexes))
+SEVERAL_GRANTS = st.lists(GRANTS, max_size=3).map(tuple)
+
+NETWORKS = st.sampled_from([(), (), (), (ip_network("10.0.0.0/8"),), (ip_network("2001:db8::/32"),)])
+ADDRESSES = st.sampled_from(
+    [ip_address(each) for each in ("10.1.1.1", "10.1.1.1", "10.1.1.1", "192.0.2.1", "2001:db8::1")]
+)
+
+NOW = 1_000_000
+KEY_ID = KeyId("0123456789Ab")
+
+
+def key(**changes: object) -> KeyRecord:
+    """A key that lives and has no limits of its own."""
+    plain: dict[str, object] = {
+        "id": KEY_ID,
+        "owner": "ci@acme",
+        "note": "",
+        "policy": "release",
+        "grants": (),
+        "networks": (),
+        "uses": None,
+        "used": 0,
+        "created": NOW - 100,
+        "expires": None,
+        "paused": False,
+        "revoked": None,
+        "secrets": (),
+    }
+    return KeyRecord(**(plain | changes))  # type: ignore[arg-type]
+
+
+def holder(record: KeyRecord, address: str = "10.1.1.1") -> Principal:
+    """Who holds that key, seen from an address."""
+    return Principal(PrincipalKind.KEY, ip_address(address), record, record.id + "0")
+
+
+KEYS = st.builds(
+    key,
+    grants=st.just(()) | SEVERAL_GRANTS,
+    networks=NETWORKS,
+    uses=st.sampled_from([None, 3]),
+    expires=st.sampled_from([None, None, None, NOW + 1, NOW + 2, NOW]),
+)
+HOLDERS = st.builds(lambda record, address: Principal(PrincipalKind.KEY, address, record, "x"), KEYS, ADDRESSES)
+
+RULES = st.builds(
+    PackageRule,
+    label=st.just("packages[0]"),
+    match=WIDE,
+    filetypes=st.sampled_from([frozenset(Filetype), frozenset(Filetype), frozenset({Filetype.WHEEL})]),
+    max_size=st.sampled_from([None, None, 10]),
+    versions=st.sampled_from([(), (), (VersionPattern("1.*"),), (VersionPattern(">=2"), VersionPattern("0.1"))]),
+)
+KEY_POLICIES = st.builds(
+    KeyPolicy,
+    name=st.just("release"),
+    allow=st.just((Grant(frozenset(Action), (pattern("*"),)),)) | st.lists(GRANTS, min_size=1, max_size=4).map(tuple),
+    lifetime=st.none(),
+    networks=NETWORKS,
+    uses=st.sampled_from([None, 5]),
+)
+
+
+def policy(key_policy: KeyPolicy, *rules: PackageRule) -> Policy:
+    """A rule file with one key policy."""
+    return Policy(MappingProxyType({key_policy.name: key_policy}), rules)
+
+
+POLICIES = st.builds(lambda each, rules: policy(each, *rules), KEY_POLICIES, st.lists(RULES, min_size=1, max_size=3))
+
+
+def upload(filename: str, size: int = 5, index: str = "") -> Access:
+    """The upload of a file."""
+    file = artifact(filename)
+    return Access(Action.UPLOAD, index, file.project, file, size, "0" * 64)
+
+
+UPLOADS = st.builds(
+    lambda name, version, end, size, index: upload(f"{name.replace('-', '_')}-{version}{end}", size, index),
+    NAMES,
+    st.sampled_from(["1.0", "2.0", "0.1"]),
+    st.sampled_from([".tar.gz", "-py3-none-any.whl"]),
+    st.sampled_from([5, 10, 11]),
+    INDEXES,
+)
+READS = st.builds(Access, st.just(Action.READ), INDEXES, st.none() | NAMES)
+ACCESSES = UPLOADS | READS

@@ -1,0 +1,39 @@
+"""Who asks for what: what a principal is called, and that both sides of a question stay as they were asked."""
+
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from ipaddress import ip_address
+
+import pytest
+
+from authproxy.domain.access import Access, Outcome, Principal, PrincipalKind
+from authproxy.domain.grants import Action
+
+HERE = ip_address("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("principal", "name"),
+    [
+        pytest.param(Principal(PrincipalKind.ANONYMOUS, HERE), "anonymous", id="nobody in particular"),
+        pytest.param(Principal(PrincipalKind.KEY, HERE, public_id="Kb3Yw9ZtQx1f0"), "key Kb3Yw9ZtQx1f0", id="a key, by its public id"),
+    ],
+)  # fmt: skip
+def test_what_a_principal_is_called(principal: Principal, name: str) -> None:
+    """Logs, the record and sentences name a key by its public id."""
+    assert principal.name == name
+
+
+@pytest.mark.parametrize(
+    "asked", [Principal(PrincipalKind.ANONYMOUS, HERE), Access(Action.READ, "pypiserver", None)], ids=["who", "what"]
+)
+def test_neither_side_of_a_question_can_be_changed(asked: Principal | Access) -> None:
+    """What was decided on is what was asked."""
+    assert is_dataclass(asked)
+    for field in fields(asked):
+        with pytest.raises(FrozenInstanceError):
+            setattr(asked, field.name, None)
+
+
+def test_what_becomes_of_an_upload_is_on_record_in_these_words() -> None:
+    """The record in the store keeps them: words may be added, none may change."""
+    assert {"stored", "refused", "failed", "unknown"} <= set(Outcome)
