@@ -9,9 +9,9 @@ takes one number per entry, where a sliding window takes one per failure; the pr
 almost twice as many through.
 
 What an attacker can still do: who knows a key's id can fail it on purpose, and as long as that goes on, a server that
-has not met the real key since its start answers 429 to it, too. A key that it has met is not throttled at all. And
-who commands more addresses than a meter holds is not held by the address meter; the key meter and the bounded hashing
-pool hold.
+has not met the real key since its start answers 429 to it, too. A key that it has met is not throttled at all. Who
+commands more addresses than a meter holds is not held by the address meter; the key meter and the bounded hashing pool
+hold. Who knows many ids besides can keep that pool full with a few guesses at each: keys not met yet then get 503.
 """
 
 from ipaddress import IPv4Address, IPv6Address
