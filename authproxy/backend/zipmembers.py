@@ -34,6 +34,7 @@ _ENCRYPTED, _DESCRIPTOR, _UTF8 = 0x0001, 0x0008, 0x0800  # 4.4.4
 _ALLOWED_FLAGS = 0x0006 | _UTF8  # the bits 1 and 2 tell how hard deflate tried
 _STORED, _DEFLATED = 0, 8  # 4.4.5
 _ZIP64, _UNICODE_PATH = 0x0001, 0x7075  # 4.5.2, 4.6.9
+_NEWEST = 63  # 4.4.3: version 6.3 of the format; zipfile reads nothing that asks for more
 _CONTROLS = re.compile(rb"[\0-\x1f\x7f]")
 
 
@@ -129,12 +130,14 @@ def _entry(directory: bytes, at: int) -> tuple[_Member, int, int]:
         magic, *fields = _CENTRAL.unpack_from(directory, at)
     except struct.error:
         raise invalid("has a directory that is cut short") from None
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length, comment, disk, _, mode, offset = fields
+    _, needed, flags, method, _, _, crc, packed, size, name_length, extra_length, comment, disk, _, mode, offset = (
+        fields
+    )
     name_end = at + _CENTRAL.size + name_length
     end = name_end + extra_length
     name, extra = directory[at + _CENTRAL.size : name_end], directory[name_end:end]
-    if magic != b"PK\1\2" or comment or disk or end > len(directory):
-        raise invalid("has a directory entry that is none, or has a comment, or points to another disk")
+    if magic != b"PK\1\2" or comment or disk or end > len(directory) or needed & 0xFF > _NEWEST:
+        raise invalid("has a directory entry that is none, has a comment, is too new, or points to another disk")
     if _CONTROLS.search(name) or not name:
         raise invalid("has a member whose name is empty or has control characters")  # Python cuts a name at NUL
     size, packed, offset = _long((size, packed, offset), extra)

@@ -123,6 +123,7 @@ HOSTILE = [
     pytest.param(zipped(Entry(IN_WHEEL, METADATA, local={"size": 0xFFFFFFFF})), "zip64 sizes", id="a size that asks for what is not there"),
     pytest.param(zipped(Entry(IN_WHEEL, METADATA, central={"disk": 1})), "another disk", id="a member on another disk"),
     pytest.param(zipped(Entry(IN_WHEEL, METADATA, central={"comment": b"a"})), "comment", id="a member with a comment"),
+    pytest.param(zipped(GOOD).replace(b"PK\1\2\x1e\3\x14", b"PK\1\2\x1e\3\x40"), "too new", id="a member for which zipfile is too old"),
     pytest.param(zipped(GOOD, disk=1), "several disks", id="the second disk"),
     pytest.param(zipped(GOOD, here=0), "several disks", id="members on other disks"),
     pytest.param(zipped(GOOD, here=2, count=2), "cut short", id="a member less than counted"),
