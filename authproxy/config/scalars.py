@@ -1,9 +1,9 @@
-"""What a plain YAML scalar says, and the surprises of YAML that are refused instead of read.
+"""What a plain YAML scalar says, and the surprises of YAML 1.1 that are refused instead of read.
 
 The file means what it looks like: `true` and `false` are the booleans, decimal numbers without a plus, a leading zero
-or a fraction are the numbers, everything else is text. Where YAML 1.1 or 1.2 reads something else into a word (`no` is
-false, `012` is ten, `12:30:45` is 45045, `1.10` is 1.1), editors and other programs would see another file than we do;
-so it takes quotes.
+or a fraction are the numbers, everything else is text. Where YAML 1.1 reads something else into a word (`no` is false,
+`012` is ten, `12:30:45` is 45045, `1.10` is 1.1), other programs would see another file than we do; so it takes quotes.
+What PyYAML writes needs none but its own, so that a configuration that was shown can be loaded.
 """
 
 import re
@@ -14,10 +14,6 @@ import yaml
 
 # 2**63 has 19 digits, and int() itself stops at 4,300.
 _NUMBER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
-# YAML 1.2's core schema (10.3.2), where PyYAML, which keeps to 1.1, sees text.
-_NUMBER_1_2: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-# YAML 1.1 has them as booleans, PyYAML does not (https://yaml.org/type/bool.html).
-_LETTERS: Final = frozenset("yYnN")
 _TAG: Final = "tag:yaml.org,2002:"
 
 
@@ -27,12 +23,6 @@ class Surprise(Exception):
 
 def _quotes(text: str) -> str:
     return f'"{text}" in quotes' if len(text) <= 40 else "it in quotes"
-
-
-def _text(text: str) -> str:
-    if _NUMBER_1_2.fullmatch(text):
-        raise Surprise(f"this is a number to some readers of YAML: write {_quotes(text)}, or a plain decimal number")
-    return text if text not in _LETTERS else str(_boolean(text))
 
 
 def _boolean(text: str) -> bool:
@@ -61,7 +51,7 @@ def _special(text: str) -> None:
 
 # What PyYAML's resolver makes of a plain scalar. A date stays the text that it is.
 _MEANINGS: Final[dict[str, Callable[[str], object]]] = {
-    f"{_TAG}str": _text,
+    f"{_TAG}str": str,
     f"{_TAG}timestamp": str,
     f"{_TAG}bool": _boolean,
     f"{_TAG}int": _integer,

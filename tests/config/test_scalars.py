@@ -31,6 +31,9 @@ LOADER = yaml.SafeLoader("")
         ("1.*", "1.*"),
         ("never", "never"),
         ("None", "None"),
+        ("y", "y"),
+        ("08", "08"),
+        ("1e3", "1e3"),
     ],
 )
 def test_what_it_looks_like(text: str, value: object) -> None:
@@ -43,16 +46,16 @@ def test_what_it_looks_like(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("yes", "no", "on", "off", "Yes", "NO", "On", "OFF", "True", "FALSE", "y", "N"),
+        *("yes", "no", "on", "off", "Yes", "NO", "On", "OFF", "True", "FALSE"),
         *("012", "0x1F", "0b1", "1_000", "+1", "12:30", "12:30:45", "-0", "00", "1" * 19, "1" * 5000),
-        *("1.0", "1.10", ".5", "1.", "-.inf", ".nan", "1e3", "1.5e-3", "0o17", "08", "190:20:30.15"),
+        *("1.0", "1.10", ".5", "1.", "-.inf", ".nan", "1.5e-3", "190:20:30.15"),
         *("", "~", "null", "Null", "NULL"),
         *("<<", "=", "*", "&", "!"),
     ],
     ids=lambda text: text[:20] or "nothing",
 )
 def test_a_surprise_is_refused(text: str) -> None:
-    """What YAML 1.1 or 1.2 reads into a word is refused with a way to write it, in one line that fits a terminal."""
+    """What YAML 1.1 reads into a word is refused with a way to write it, in one line that fits a terminal."""
     with pytest.raises(Surprise) as caught:
         plain(LOADER, text)
     assert len(str(caught.value)) < 160

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 
 from authproxy.config import Config, load, shown
-from tests.config.conftest import SECRET, Loading
+from tests.config.conftest import LEAST, SECRET, Loading
 from tests.config.documents import DOCUMENTS
 from tests.config.test_load import WHOLE
 
@@ -22,6 +22,14 @@ def again(config: Config, text: str) -> Config:
     return replace(load(path, {}), file=config.file, warnings=config.warnings)
 
 
+def named(*names: str) -> dict[str, Any]:
+    """A document with key policies of these names, and rules for packages of these names."""
+    top = yaml.safe_load(LEAST)
+    policy = {"allow": [{"actions": ["read"], "packages": ["*"]}]}
+    return top | {"key_policies": dict.fromkeys(names, policy), "packages": [{"match": name} for name in names]}
+
+
+@example(named("Y", "08", "1e3", "no", "012", "0o17", "1_0", "0x1F", "1.10", "null"))
 @given(DOCUMENTS)
 def test_what_is_shown_loads_to_the_same(tmp_path_factory: pytest.TempPathFactory, top: dict[str, Any]) -> None:
     """As YAML and as JSON, whatever the configuration was."""
