@@ -5,15 +5,31 @@ a valid key leave no row: a row costs a write to the disk, and whoever floods us
 """
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from authproxy.domain.access import Access, Principal
 from authproxy.domain.policy import Admission
-from authproxy.domain.refusal import Denial
+from authproxy.domain.refusal import Code, Denial, Refused
 from authproxy.store import Entry, Store
 
 log: Final = logging.getLogger("authproxy.audit")
+
+
+# The index's trouble, this machine's, and what passes by itself.
+NO_DECISION: Final = frozenset(
+    {
+        Code.BUSY,
+        Code.INDEX_TIMEOUT,
+        Code.INDEX_UNREACHABLE,
+        Code.INTERNAL,
+        Code.MISCONFIGURED,
+        Code.STORAGE_FULL,
+        Code.TIMEOUT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,7 @@ def entry(origin: Origin, principal: Principal, access: Access, admission: Admis
         action=access.action,
         index=access.index,
         project=access.project or "",
-        version=artifact.version if artifact else "",
+        version=artifact.version if artifact else access.version or "",
         filename=artifact.filename if artifact else "",
         identity=artifact.identity if artifact else "",
         size=access.size or 0,
@@ -43,14 +59,26 @@ def entry(origin: Origin, principal: Principal, access: Access, admission: Admis
         principal=principal.kind,
         key_id=principal.key.id if principal.key else None,
         public_id=principal.public_id,
-        owner=principal.key.owner if principal.key else None,
+        owner=principal.key.owner if principal.key else principal.user,
         rule=admission.rule if admission else "",
         grant=admission.grant if admission else "",
         address=origin.address,
         client=origin.client,
+        warning=admission.warning if admission else None,
     )
 
 
 async def record_refusal(store: Store, origin: Origin, principal: Principal, access: Access, denial: Denial) -> None:
-    """Put a refusal of a known key on record."""
+    """Put a refusal of a known key or user on record."""
     await store.record_refusal(entry(origin, principal, access, None), denial.code, denial.reason)
+
+
+@asynccontextmanager
+async def refusals(store: Store, origin: Origin, principal: Principal, access: Access) -> AsyncIterator[None]:
+    """Put the refusal that ends this block on record, but for what says nothing about who asked for what."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.denial.code not in NO_DECISION:
+            await record_refusal(store, origin, principal, access, refused.denial)
+        raise

@@ -3,15 +3,17 @@
 import argparse
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from bench import bodies, flood, keys, reads, table, uploads
-from bench.run import Run
+from bench import bodies, flood, forward_auth, keys, reads, table, uploads
+from bench.run import Neighbours, Run
 
 ROWS = {
     "uploads": uploads.measure,
     "bodies": bodies.measure,
     "reads": reads.measure,
+    "forward-auth": forward_auth.measure,
     "keys": keys.measure,
     "flood": flood.measure,
 }
@@ -31,10 +33,12 @@ def main() -> None:
     chosen = parser.parse_args()
     if (os.cpu_count() or 1) < 2:
         parser.error("this takes two cores: one for what is measured, one for the rest")
-    rows = []
+    rows: list[table.Row] = []
     for name in chosen.only or ROWS:
+        neighbours = Neighbours()
         with tempfile.TemporaryDirectory(prefix="authproxy-bench-", dir=chosen.scratch) as scratch:
-            rows += ROWS[name](Run(Path(scratch), chosen.quick))
+            measured = ROWS[name](Run(Path(scratch), chosen.quick))
+        rows += [replace(row, neighbours=neighbours.share()) for row in measured]
     saved = table.save(rows, RESULTS, "quick" if chosen.quick else "full")
     print(f"{table.render(rows)}\n\n{FOOTER}\nsamples: {saved}")
 

@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from tests.peers.clients import Client
+from tests.peers.devpi import Devpi, devpi
 from tests.peers.proxy import Proxy, proxy
 from tests.peers.pypiserver import PypiServer, pypiserver
 from tests.peers.recording import RecordingIndex, recording_index
@@ -32,6 +33,13 @@ def start() -> Iterator[Callable[[AbstractContextManager[Any]], Any]]:
 def index(tmp_path: Path) -> Iterator[PypiServer]:
     """A real pypiserver, open on loopback as authproxy's README says."""
     with pypiserver(tmp_path / "index") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
+    """A real devpi-server for the whole run; a test makes the indexes that it needs (`new_index`)."""
+    with devpi(tmp_path_factory.mktemp("devpi") / "index") as running:
         yield running
 
 

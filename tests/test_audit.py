@@ -40,3 +40,17 @@ def test_whoever_holds_no_key_has_none_in_the_record() -> None:
     """Other kinds of principals come with later proofs."""
     written = entry(ORIGIN, Principal(PrincipalKind.ANONYMOUS, ip_address("192.0.2.7")), ACCESS, None)
     assert (written.principal, written.key_id, written.public_id, written.owner) == ("anonymous", None, None, None)
+
+
+def test_a_user_with_a_password_is_named() -> None:
+    """By the name that the index knows; and what the user was told stands beside it."""
+    told = Admission("packages[0] *", "passwords: warn", True, Overwrite.NEVER, MetadataCheck.VERIFY, None, None, "ask")
+    written = entry(ORIGIN, Principal(PrincipalKind.PASSWORD, ip_address("192.0.2.7"), user="alice"), ACCESS, told)
+    assert (written.principal, written.owner, written.key_id, written.public_id) == ("password", "alice", None, None)
+    assert (written.grant, written.warning) == ("passwords: warn", "ask")
+
+
+def test_a_delete_names_its_release() -> None:
+    """No file is named, and the version is."""
+    written = entry(ORIGIN, WHO, Access(Action.DELETE, "default", FILE.project, version="1.0"), None)
+    assert (written.action, written.project, written.version, written.filename) == ("delete", "acme-core", "1.0", "")

@@ -110,7 +110,9 @@ def test_the_changelog_is_kept() -> None:
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
-@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", "CHANGELOG.md", "docs/refusals.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "SECURITY.md", "CHANGELOG.md", *(f"docs/{each.name}" for each in ROOT.glob("docs/*.md"))]
+)
 def test_links_within_the_repository_lead_somewhere(page: str) -> None:
     """Every relative link names a file that is there."""
     text = (ROOT / page).read_text(encoding="utf-8")

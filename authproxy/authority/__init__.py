@@ -175,6 +175,14 @@ class Authority:
             return Verification("wrong secret", record)
         return Verification(record.dead(now) or ("expired" if secret.dead(now) else None), record)
 
+    def turned_away(self, address: IPv4Address | IPv6Address, now: int) -> Denial | None:
+        """Say whether an address has to wait before it is heard again. `now` is unix seconds."""
+        return self._turned_away(address, None, now)
+
+    def presented_wrong(self, address: IPv4Address | IPv6Address, now: int) -> None:
+        """Count what somebody else found to be wrong, the index's own passwords."""
+        self._throttle.failed_from(address, now)
+
     async def close(self) -> None:
         """Finish the hashing that is under way. Closing twice is fine."""
         if self._flights:

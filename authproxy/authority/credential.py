@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 from authproxy.domain.keys import looks_like_key
 from authproxy.domain.policy import DEAD_KEY
@@ -30,6 +31,9 @@ _HEADER: Final = re.compile(r"[\t -~]*", re.ASCII)
 
 # RFC 7617, section 2, forbids control characters in both halves. (UTF-16 in disguise shows as NUL.)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+# Longer user names are nobody's, and the record holds them.
+_USER: Final = re.compile(r"[!-9;-~](?:[ -9;-~]{0,98}[!-9;-~])?", re.ASCII)
 
 # A key inside other text (quotes, a byte order mark, `password=apx_...`): the prefix and as many characters as its
 # public id has. Fewer would make foreign user names such as `team-apx_ci` into keys.
@@ -70,8 +74,21 @@ def credential_of(header_values: Sequence[str], prefix: str) -> Credential | Non
     return Credential(foreign=value)
 
 
+def password_of(credential: Credential) -> tuple[str, str] | None:
+    """Read the user name and the password of a foreign credential; None where it has none, or no readable name.
+
+    Names are printable ASCII: one that we and the index decode differently would be somebody else in the record.
+    """
+    scheme, _, rest = (credential.foreign or "").strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    user, _, password = _base64_text(rest.strip()).partition(":")
+    return (user, password) if _USER.fullmatch(user) else None
+
+
 def _holds_key(text: str, prefix: str) -> bool:
-    found = re.search(re.escape(prefix) + _KEY_INSIDE, text, re.ASCII | re.IGNORECASE)
+    # A key that was escaped for a URL is a key: it must not go out as somebody's password.
+    found = re.search(re.escape(prefix) + _KEY_INSIDE, unquote(text), re.ASCII | re.IGNORECASE)
     return found is not None or looks_like_key(text.strip().lower(), prefix)
 
 

@@ -1,17 +1,17 @@
 """One request out to the index, one answer back.
 
 Every request is built from nothing: a target that a route table accepted, headers named here, the service credentials
-where they are ours to lend. Uploads travel on a connection of their own, because an index that answers early leaves
-body bytes on the connection, and they would become the next request (measured with aiohttp's client). No redirect is
-followed, no cookie kept, nothing decompressed, no proxy setting of the environment obeyed.
+where they are ours to lend. No redirect is followed. What the connections are like stands in `connections`.
+
+Where the index refuses the service credentials, they are renewed and the request is made once more, if that is worth it
+(`login`): a refused request has changed nothing.
 
 This room knows neither keys nor rules. It speaks to one `Upstream` and reads its pages by a `Flavour`.
 """
 
 import asyncio
+import functools
 import hashlib
-import socket
-from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,9 +21,12 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from authproxy.backend.answer import BROKE_OFF, MISCONFIGURED, SILENT, UNREACHABLE, UploadAnswer, meaning
+from authproxy.backend import connections
+from authproxy.backend.answer import BROKE_OFF, MISCONFIGURED, SILENT, UNREACHABLE, UploadAnswer, meaning, to_its_user
+from authproxy.backend.connections import PIECE, bounded
 from authproxy.backend.encoding import Encoded
 from authproxy.backend.flavour import Flavour, IndexFile
+from authproxy.backend.login import Login, Session, Unchanging, basic
 from authproxy.domain.access import Outcome
 from authproxy.domain.names import ProjectName
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
@@ -32,10 +35,15 @@ from authproxy.domain.refusal import Code, Denial, Refused, refuse
 ANSWER_LIMIT: Final = 64 * 1024
 # A project page of 100,000 files is about 20 MiB; past that we would rather refuse than hold it.
 PAGE_LIMIT: Final = 32 * 1024 * 1024
+# Pages up to this are read without a thread: they list some 430 files, 12 ms during which nobody else is served (2,000
+# files took 56, measured).
+PARSED_AT_ONCE: Final = 64 * 1024
 # A project that no index has: asking for it costs an index little and shows whether it takes our credentials.
 PROBE: Final = ProjectName("authproxy-readiness-probe")
-# Bytes per read of a body that streams through; asyncio reads at most 256 KiB from a socket at once.
-PIECE: Final = 256 * 1024
+# What an index says to credentials that it does not take, or to an account without the right.
+REFUSALS: Final = (401, 403)
+# Not the client's: devpi answers by User-Agent, and this one is neither an installer nor a browser to it.
+AGENT: Final = "authproxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +63,6 @@ class Upstream:
     read_timeout: float = 60.0
     upload_timeout: float = 600.0
 
-    @property
-    def authorization(self) -> str | None:
-        """The service credentials as a header value."""
-        if self.username is None:
-            return None
-        return "Basic " + b64encode(f"{self.username}:{self.password or ''}".encode()).decode("ascii")
-
 
 @dataclass(slots=True)
 class _Progress:
@@ -76,18 +77,11 @@ class Backend:
     def __init__(self, upstream: Upstream, flavour: Flavour) -> None:
         self.upstream = upstream
         self.flavour = flavour
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=upstream.connect_timeout, sock_read=upstream.read_timeout
-        )
-        self._reading = _session(timeout, aiohttp.TCPConnector(limit=0, keepalive_timeout=30))
-        self._writing = _session(
-            timeout, aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=self._impatient)
-        )
-        self._forwarded = {
-            "Host": upstream.public_host,
-            "X-Forwarded-Host": upstream.public_host,
-            "X-Forwarded-Proto": upstream.public_scheme,
-        }
+        self._reading = connections.reading(upstream.connect_timeout, upstream.read_timeout)
+        self._writing = connections.writing(upstream.connect_timeout, upstream.read_timeout)
+        outside = flavour.outside(upstream.public_scheme, upstream.public_host)
+        self._forwarded = {"Host": upstream.public_host, **outside}
+        self._login = self._way_in()
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,16 +92,30 @@ class Backend:
         await self._reading.close()
         await self._writing.close()
 
-    def _impatient(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        # After an early answer asyncio goes on trying to send what is left; an index that no longer reads would keep
-        # that connection for ever. tcp(7): the kernel ends it when nothing was taken for so long.
-        made = socket.socket(*address[:3])
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.upstream.read_timeout * 1000))
-        return made
-
     def _url(self, raw_target: str) -> URL:
         # encoded=True: yarl would otherwise rewrite dot segments and escapes after our routes have judged them.
         return URL(self.upstream.url.rstrip("/") + raw_target, encoded=True)
+
+    def _way_in(self) -> Login:
+        username, password = self.upstream.username, self.upstream.password or ""
+        if username is None:
+            return Unchanging(None)
+        if self.flavour.login is None:
+            return Unchanging(basic(username, password))
+        return Session(username, password, functools.partial(self._exchange, self.flavour.login))
+
+    async def _exchange(self, target: str, body: bytes) -> tuple[int, bytes]:
+        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": AGENT}
+        async with self.read("POST", target, headers, body) as response:
+            return response.status, await whole(response, ANSWER_LIMIT) or b""
+
+    async def credentials(self) -> dict[str, str]:
+        """The service credentials as headers, to lend to a request that the caller has allowed.
+
+        Raises Refused (misconfigured, index-unreachable, index-timeout) where the index gives us no session.
+        """
+        value = await self._login.authorization()
+        return {} if value is None else {"Authorization": value}
 
     @asynccontextmanager
     async def read(
@@ -131,10 +139,48 @@ class Backend:
         finally:
             response.release()
 
+    @asynccontextmanager
+    async def lent(
+        self, method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Ask as `read` does, with the service credentials. Raises Refused as `read` and `credentials` do."""
+        credentials = await self.credentials()
+        async with self.read(method, raw_target, {**headers, **credentials}, body) as response:
+            if response.status not in REFUSALS or not await self._login.renewed(credentials.get("Authorization")):
+                yield response
+                return
+        async with self.read(method, raw_target, {**headers, **await self.credentials()}, body) as response:
+            yield response
+
     async def upload(
-        self, target: str, encoded: Encoded, chunks: Callable[[], AsyncIterator[bytes]], address: str
+        self,
+        index: str,
+        encoded: Encoded,
+        chunks: Callable[[], AsyncIterator[bytes]],
+        address: str,
+        own: str | None = None,
     ) -> UploadAnswer:
-        """Send one form that we wrote and say what became of it. Never raises for what the index does."""
+        """Send one form that we wrote to an index and say what became of it. Never raises for what the index does.
+
+        `own` is the sender's own Authorization; the service credentials stay here then.
+        """
+        if own is not None:
+            headers = {"X-Forwarded-For": address, "Authorization": own}
+            return to_its_user(await self._send(index, encoded, chunks, headers))
+        try:
+            credentials = await self.credentials()
+            answer = await self._send(index, encoded, chunks, {"X-Forwarded-For": address, **credentials})
+            if answer.status in REFUSALS and await self._login.renewed(credentials.get("Authorization")):
+                credentials = await self.credentials()
+                answer = await self._send(index, encoded, chunks, {"X-Forwarded-For": address, **credentials})
+        except Refused as refused:
+            # No session, so that nothing went out, or nothing but what the index has refused.
+            return UploadAnswer(Outcome.FAILED, None, refused.denial)
+        return answer
+
+    async def _send(
+        self, index: str, encoded: Encoded, chunks: Callable[[], AsyncIterator[bytes]], ours: Mapping[str, str]
+    ) -> UploadAnswer:
         progress = _Progress()
 
         async def body() -> AsyncIterator[bytes]:
@@ -146,19 +192,19 @@ class Backend:
 
         headers = {
             **self._forwarded,
-            **self.credentials(),
-            "X-Forwarded-For": address,
-            "User-Agent": "authproxy",
+            **ours,
+            "User-Agent": AGENT,
             "Accept": "text/plain, */*",
             "Content-Type": encoded.content_type,
             "Content-Length": str(encoded.length),
         }
+        url = self._url(self.flavour.target(index))
         try:
             async with (
                 asyncio.timeout(self.upstream.upload_timeout),
-                self._writing.post(self._url(target), data=body(), headers=headers, allow_redirects=False) as response,
+                self._writing.post(url, data=body(), headers=headers, allow_redirects=False) as response,
             ):
-                text = await _bounded(response, ANSWER_LIMIT) or b""
+                text = await bounded(response, ANSWER_LIMIT) or b""
         except aiohttp.ClientConnectorError:
             return UploadAnswer(Outcome.FAILED, None, Denial(Code.INDEX_UNREACHABLE, UNREACHABLE))
         except TimeoutError:
@@ -167,37 +213,53 @@ class Backend:
             return UploadAnswer(Outcome.UNKNOWN, None, Denial(Code.INDEX_UNREACHABLE, BROKE_OFF))
         return meaning(response.status, text, complete=progress.complete)
 
-    def credentials(self) -> dict[str, str]:
-        """The service credentials as headers, to lend to a read that the caller has allowed."""
-        return {"Authorization": self.upstream.authorization} if self.upstream.authorization else {}
-
     async def trouble(self) -> str | None:
         """Say in one sentence what is wrong with the index; None where it answers and takes our credentials."""
         try:
-            await self.files(PROBE)
+            for index in self.flavour.indexes:
+                await self._stands(index)
         except Refused as refused:
             return refused.denial.reason
         return None
 
-    async def files(self, project: ProjectName) -> tuple[IndexFile, ...] | None:
-        """What the index holds of a project; None where it has no such project.
+    async def _stands(self, index: str) -> None:
+        """Raise Refused where an index is not there or takes no credentials of ours.
 
-        A redirect is an index's way of saying "not here, ask the public one", so it counts as no such project.
+        devpi is not asked for a project that no index has: it would look for it in the mirrors behind, each time.
+        """
+        if self.flavour.standing is None:
+            await self.files(index, PROBE)
+            return
+        headers = {**await self.credentials(), "Accept": self.flavour.accept, "User-Agent": AGENT}
+        async with self.read("GET", self.flavour.standing(index), headers) as response:
+            if response.status in self.flavour.absent:
+                raise refuse(Code.MISCONFIGURED, f"proxy is misconfigured: the index has no {index}")
+            if response.status != 200:
+                raise refuse(Code.INDEX_UNREACHABLE, f"the index behind the proxy answered {response.status}")
+
+    async def files(self, index: str, project: ProjectName) -> tuple[IndexFile, ...] | None:
+        """What an index holds of a project; None where it has no such project. Raises Refused as `listing` does."""
+        page = await self.listing(index, project)
+        if page is None:
+            return None
+        read = self.flavour.files
+        return await asyncio.to_thread(read, page) if len(page) > PARSED_AT_ONCE else read(page)
+
+    async def listing(self, index: str, project: ProjectName) -> bytes | None:
+        """The listing of a project as the index writes it; None where it has no such project.
+
         Raises Refused (index-unreachable, index-timeout, misconfigured).
         """
-        headers = {**self.credentials(), "Accept": "text/html", "User-Agent": "authproxy"}
-        async with self.read("GET", self.flavour.page(project), headers) as response:
-            if response.status in (401, 403):
+        headers = {"Accept": self.flavour.accept, "User-Agent": AGENT}
+        async with self.lent("GET", self.flavour.page(index, project), headers) as response:
+            if response.status in REFUSALS:
                 raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
-            if response.status == 404 or 300 <= response.status < 400:
+            if response.status in self.flavour.absent:
                 return None
-            try:
-                page = await _bounded(response, PAGE_LIMIT)
-            except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-                raise refuse(Code.INDEX_UNREACHABLE, UNREACHABLE) from exc
+            page = await whole(response, PAGE_LIMIT)
             if response.status != 200 or page is None:
                 raise refuse(Code.INDEX_UNREACHABLE, "the index could not list this project, try again later")
-        return self.flavour.files(page)
+        return page
 
     async def sha256(self, path: str) -> str | None:
         """Read a file back and hash it; None where the index does not have it.
@@ -205,11 +267,11 @@ class Backend:
         Raises Refused (index-unreachable, index-timeout, misconfigured).
         """
         running = hashlib.sha256()
-        headers = {**self.credentials(), "Accept-Encoding": "identity", "User-Agent": "authproxy"}
-        async with self.read("GET", path, headers) as response:
-            if response.status in (401, 403):
+        headers = {"Accept-Encoding": "identity", "User-Agent": AGENT}
+        async with self.lent("GET", path, headers) as response:
+            if response.status in REFUSALS:
                 raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
-            if response.status == 404 or 300 <= response.status < 400:
+            if response.status in self.flavour.absent:
                 return None
             if response.status != 200:
                 raise refuse(Code.INDEX_UNREACHABLE, "the index could not return a file of its own, try again later")
@@ -221,23 +283,9 @@ class Backend:
         return running.hexdigest()
 
 
-def _session(timeout: aiohttp.ClientTimeout, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=timeout,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        read_bufsize=PIECE,
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-    )
-
-
-async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """Read an answer whole, or return None where it is longer than `limit` bytes."""
-    found = bytearray()
-    async for piece in response.content.iter_chunked(PIECE):
-        found += piece
-        if len(found) > limit:
-            return None
-    return bytes(found)
+async def whole(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """Read an answer as `bounded` does. Raises Refused (index-unreachable) where it breaks off."""
+    try:
+        return await bounded(response, limit)
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise refuse(Code.INDEX_UNREACHABLE, UNREACHABLE) from exc

@@ -7,41 +7,64 @@ What stands below the first empty line is a description and is not looked at.
 """
 
 import re
+from collections.abc import Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Final
 
 from authproxy.backend.members import invalid
 from authproxy.domain.names import ProjectName, project_name, version_text
 
-# A header as a generous reader sees it: a byte order mark before it, white space before its colon.
-_NAMING = re.compile(r"\ufeff?(?P<key>name|version)[ \t]*:", re.IGNORECASE | re.ASCII)
+# Bytes above the first empty line. Without a description they are a few KiB; old tools fold the whole description into
+# a header, and the longest on PyPI are about 1 MiB. Reading them takes up to six times as much memory.
+HEADERS_LIMIT: Final = 1024 * 1024
+# Characters of a name or a version, white space around them included: both have far lower limits of their own.
+VALUE_LIMIT: Final = 1000
+
+_EMPTY_LINE: Final = re.compile(rb"(?:\A|\n)\r?\n")
+# What ends a line for `str.splitlines`, the most generous of all.
+_ENDS: Final = r"\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+_END: Final = re.compile(f"[{_ENDS}]")
+# A header as it should be, and as a generous reader sees it: a byte order mark before it, white space before its colon.
+_STRICT: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {key: re.compile(rf"\n{key}:") for key in ("Name", "Version")}
+)
+_GENEROUS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
+    {key: re.compile(rf"[{_ENDS}]\ufeff?{key}[ \t]*:", re.IGNORECASE | re.ASCII) for key in _STRICT}
+)
 
 
 def name_and_version(content: bytes) -> tuple[ProjectName, str]:
     """Return the project and the canonical version. Raises Refused (archive-invalid, name-invalid)."""
     headers = _headers(content)
-    strict, generous = headers.split("\n"), headers.splitlines()
-    return project_name(_only(strict, generous, "Name")), version_text(_only(strict, generous, "Version"))
+    return project_name(_only(headers, "Name")), version_text(_only(headers, "Version"))
 
 
 def _headers(content: bytes) -> str:
-    """Return the header block, with LF at the end of every line."""
-    block, _, _ = ("\n" + content.replace(b"\r\n", b"\n").decode("utf-8", "surrogateescape")).partition("\n\n")
-    if "\r" in block:
+    """Return the header block, with LF before and behind every line."""
+    found = _EMPTY_LINE.search(content, 0, HEADERS_LIMIT)
+    if found is None and len(content) > HEADERS_LIMIT:
+        raise invalid(f"has metadata with more than {HEADERS_LIMIT} bytes of headers: the description goes below them")
+    block = b"\n%b\n" % content[: found.end() if found else None].replace(b"\r\n", b"\n")
+    if b"\r" in block:
         raise invalid("has metadata with a bare carriage return in its headers: end lines with LF or CRLF")
     try:
-        block.encode("utf-8")
-    except UnicodeEncodeError:
+        return block.decode()
+    except UnicodeDecodeError:
         raise invalid("has metadata that is not UTF-8") from None
-    return block.removeprefix("\n")
 
 
-def _only(strict: list[str], generous: list[str], key: str) -> str:
+def _only(headers: str, key: str) -> str:
     """Return the value of a header that is there once, whoever counts."""
-    at = [number for number, line in enumerate(strict) if line.startswith(f"{key}:")]
-    seen = [line for line in generous if (found := _NAMING.match(line)) and found["key"].lower() == key.lower()]
+    seen = list(islice(_GENEROUS[key].finditer(headers), 2))
     if not seen:
         raise invalid(f"has metadata without a {key}")
-    if len(at) != 1 or len(seen) != 1 or strict[at[0]] != seen[0]:
+    plain = _STRICT[key].match(headers, seen[0].start())
+    end = headers.index("\n", seen[0].end())
+    if len(seen) > 1 or plain is None or _END.search(headers, plain.end(), end):
         raise invalid(f"has metadata that can be read as having two of {key}: write one plain line '{key}: ...'")
-    if any(line.startswith((" ", "\t")) for line in strict[at[0] + 1 : at[0] + 2]):
+    if headers.startswith((" ", "\t"), end + 1):
         raise invalid(f"has metadata whose {key} goes on in a second line: write it in one")
-    return seen[0].removeprefix(f"{key}:").strip(" \t")
+    if end - plain.end() > VALUE_LIMIT:
+        raise invalid(f"has metadata whose {key} has more than {VALUE_LIMIT} characters")
+    return headers[plain.end() : end].strip(" \t")

@@ -1,12 +1,13 @@
 """What a kind of index is to this proxy: a table of routes, and its own way of reading a filename.
 
-A `Flavour` is data: `authproxy.backend.pypiserver` fills one in. This room owns the two questions that are the same for
-every index: which route is asked (`match`), and does the index read a filename as the packaging standards do (`agree`).
-It opens no connection and judges nobody.
+A `Flavour` is data: `authproxy.backend.pypiserver` and `authproxy.backend.devpi` fill one in. This room owns the two
+questions that are the same for every index: which route is asked (`match`), and does the index file an upload where the
+packaging standards would (`agree`). It opens no connection and judges nobody.
 
 Rule 1. A target is matched as it came, undecoded, and goes on to the index as it came.
 Rule 2. The first route that matches is the one. None means no: the index is not asked.
-Rule 3. No query string. pip, uv, poetry and pdm send none (measured), and no route of ours needs one.
+Rule 3. No query string but the ones that a route names, each written out in full: pip, uv, poetry and pdm send none
+        (measured).
 """
 
 import re
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from authproxy.domain.grants import Action
-from authproxy.domain.names import Artifact, ProjectName, artifact, project_name, same_version
+from authproxy.domain.names import Artifact, ProjectName, artifact, project_name, same_version, version_text
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
 
 # A project has 100 characters and a filename 251; what is left serves folders between `/packages/` and the file.
@@ -30,67 +31,134 @@ class Route:
     """One row of a flavour's table of reads.
 
     `pattern` is matched against the whole raw path. Its group `project` is a project's name in any spelling, its group
-    `filename` the last segment of a file's path.
+    `filename` the last segment of a file's path, and its group `index` the index, where `index` is None. `queries` are
+    the query strings that may follow, without their `?`. `lends` is whether the service credentials may go with it.
     """
 
     methods: frozenset[str]
     pattern: re.Pattern[str]
     action: Action
-    index: str
+    index: str | None
+    queries: frozenset[str] = frozenset()
+    lends: bool = True
+    listing: bool = False  # the list of all projects, of which a reader may be shown a part
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A read that a route allows to be asked. `project` is None where it concerns no single one, or not surely one."""
+    """A read that a route allows to be asked. `project` is None where it concerns no single one, or not surely one.
+
+    `lends` says whether the service credentials may go with it: into the indexes of the config alone, and not to what
+    would tell whose they are.
+    """
 
     action: Action
-    index: str
+    index: str  # "*" where it concerns more than one
     project: ProjectName | None
     target: str  # as it came; what goes on to the index
+    lends: bool = True
+    listing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
     """A file that the index lists."""
 
-    filename: str
+    artifact: Artifact
     path: str  # the raw target to read it from
     digest: tuple[str, str] | None  # (hashlib's name, lower-case hex), where the index says one
+
+    @property
+    def filename(self) -> str:
+        """Its name in the index."""
+        return self.artifact.filename
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalRequest:
+    """One request that deletes something. `body` is urlencoded, or empty."""
+
+    method: str
+    target: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """How the index is asked to delete a release, and the files of it that are packages."""
+
+    requests: tuple[RemovalRequest, ...]
+    files: tuple[IndexFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """How an index deletes a release.
+
+    `by_form`: by a `remove_pkg` form that comes to the target of uploads. `target`: by DELETE of such a raw target,
+    with the groups `index`, `project` and `version`. `planned` reads a project's listing: raw page, index, project,
+    canonical version; None where it has no such release. It raises Refused (mismatch).
+    """
+
+    by_form: bool
+    target: re.Pattern[str] | None
+    planned: Callable[[bytes, str, ProjectName, str], Removal | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
     """What one kind of index is like.
 
-    `uploads` maps the exact raw target of an upload to the index it goes to. `reading` is that index's own reading of
-    a filename, the version as it stands there, or None where it would not list the file.
-    `page` gives the raw target of a project's listing, `files` reads one.
+    Names: `indexes` are the ones behind this proxy; `uploads` maps every raw target of an upload that is taken to its
+    index, and `target` says which of them we send it to.
+    Filenames: `reading` is the index's own reading of one, the version as it stands there, or None where it would not
+    list the file; `filing` says where it puts an upload, of the form's name, version and filename, or None for nowhere.
+    Listings: `page` gives the raw target of a project's listing in an index, to be asked for with `accept`; `files`
+    reads one, and None means that the index has no such project. `absent` are the statuses of a listing or a file that
+    mean the same. `standing` gives a raw target that is absent only where the index itself is, None where there is one
+    index alone.
+    Headers: `outside` tells the index the scheme and the host that clients see. `login` is the raw target that gives a
+    session token for the service account, None where there is none.
+    Deletes: `removals`.
     """
 
     name: str
+    indexes: tuple[str, ...]
     uploads: Mapping[str, str]
+    target: Callable[[str], str]
     reads: tuple[Route, ...]
     reading: Callable[[str], tuple[ProjectName, str] | None]
-    page: Callable[[ProjectName], str]
-    files: Callable[[bytes], tuple[IndexFile, ...]]
+    filing: Callable[[str, str, str], tuple[ProjectName, str] | None]
+    page: Callable[[str, ProjectName], str]
+    accept: str
+    files: Callable[[bytes], tuple[IndexFile, ...] | None]
+    absent: frozenset[int]
+    standing: Callable[[str], str] | None
+    outside: Callable[[str, str], Mapping[str, str]]
+    login: str | None
+    welcome: int  # what whoever may upload is told of a form that changes nothing (`backend.passwords`)
+    removals: Removals
     passed_on: str  # what the reads are, for the sentence that refuses all others
 
 
 def match(flavour: Flavour, method: str, raw_target: str) -> Asked:
     """Find the route of a read; raise `Refused` (request-invalid, no-route, name-invalid) where there is none."""
-    if "?" in raw_target:
-        raise refuse(Code.REQUEST_INVALID, f"{quoted(raw_target)} has a query string, ask for the path alone")
-    if len(raw_target) > TARGET_LIMIT or not _UNAMBIGUOUS.fullmatch(raw_target):
+    path, mark, query = raw_target.partition("?")
+    if len(path) > TARGET_LIMIT or not _UNAMBIGUOUS.fullmatch(path):
         raise refuse(
             Code.REQUEST_INVALID,
-            f"{quoted(raw_target)} is no path that has one reading: it takes / between ASCII letters, digits and "
+            f"{quoted(path)} is no path that has one reading: it takes / between ASCII letters, digits and "
             f". _ + ! -, no escapes but %2B and %21, no empty or dot segments, {TARGET_LIMIT} characters at most",
         )
     for route in flavour.reads:
-        found = route.pattern.fullmatch(raw_target)
+        found = route.pattern.fullmatch(path)
         if found and method in route.methods:
-            return Asked(route.action, route.index, _project(flavour, found.groupdict()), raw_target)
-    raise refuse(Code.NO_ROUTE, f"{quoted(raw_target)} is not passed on: this proxy passes on {flavour.passed_on}")
+            if mark and query not in route.queries:
+                raise refuse(Code.REQUEST_INVALID, f"{quoted(raw_target)} has a query string, ask for the path alone")
+            index = route.index or found["index"]
+            lends = route.lends and index in flavour.indexes
+            return Asked(route.action, index, _project(flavour, found.groupdict()), raw_target, lends, route.listing)
+    raise refuse(Code.NO_ROUTE, f"{quoted(path)} is not passed on: this proxy passes on {flavour.passed_on}")
 
 
 def _project(flavour: Flavour, groups: dict[str, str]) -> ProjectName | None:
@@ -115,17 +183,18 @@ def _project_of(flavour: Flavour, filename: str) -> ProjectName | None:
     return known.project if read is None or read[0] == known.project else None
 
 
-def agree(flavour: Flavour, file: Artifact) -> None:
-    """Raise `Refused(MISMATCH)` unless the index files this artifact under the same project, as an equal version.
+def agree(flavour: Flavour, file: Artifact, name: str, version: str) -> None:
+    """Raise `Refused(MISMATCH)` unless the index files this upload under the same project and version.
 
-    The index lists and serves by its own reading alone, so a key for `foo-bar-2x` that uploads
-    `foo-bar-2x-1.0.tar.gz` would write to pypiserver's `foo-bar` (measured).
+    `name` and `version` are the form's. pypiserver lists and serves by its own reading of the filename alone, so a key
+    for `foo-bar-2x` that uploads `foo-bar-2x-1.0.tar.gz` would write to its `foo-bar`; devpi files by `name`, and `1.0`
+    and `1.0.0` are two releases to it (measured).
     """
-    read = flavour.reading(file.filename)
-    if read is not None and read[0] == file.project and _equal(read[1], file.version):
+    filed = flavour.filing(name, version, file.filename)
+    if filed is not None and filed[0] == file.project and _canonical(filed[1]) == file.version:
         return
     ours = quoted(f"{file.project} {file.version}")
-    theirs = "no package file" if read is None else quoted(f"{read[0]} {read[1]}")
+    theirs = "no package file" if filed is None else quoted(f"{filed[0]} {filed[1]}")
     raise refuse(
         Code.MISMATCH,
         f"{quoted(file.filename)} is {ours} by the packaging standards and {theirs} to the index: "
@@ -133,8 +202,14 @@ def agree(flavour: Flavour, file: Artifact) -> None:
     )
 
 
-def _equal(read: str, version: str) -> bool:
+def is_version(raw: str, version: str) -> bool:
+    """Whether an index's text is this canonical version, by PEP 440: 1.0 is 1.0.0."""
+    read = _canonical(raw)
+    return read is not None and same_version(read, version)
+
+
+def _canonical(version: str) -> str | None:
     try:
-        return same_version(read, version)
+        return version_text(version)
     except Refused:
-        return False
+        return None

@@ -21,6 +21,7 @@ ACTION: Final = ":action"
 CONTENT: Final = "content"
 SIGNATURE: Final = "gpg_signature"
 FILE_UPLOAD: Final = "file_upload"
+REMOVE: Final = "remove_pkg"
 
 # A part for each line of metadata: boto3-stubs 1.44, with 439 extras, has 1,341 lines that repeat.
 PARTS: Final = 4096
@@ -30,6 +31,11 @@ TEXT: Final = 4 * 1024 * 1024
 FIELD: Final = 2 * 1024 * 1024
 # Bytes of a detached signature, PyPI's limit while it took them; armoured ones have under one KiB.
 SIGNATURE_SIZE: Final = 8 * 1024
+# pypiserver's FieldStorage opens a temporary file for each field over 1,000 bytes (measured): 4,000 of them used up its
+# descriptors, and an index without descriptors lists no files. Real forms have a description, attestations and
+# a handful of long requirements.
+LONG: Final = 1000
+LONG_FIELDS: Final = 32
 # Bytes of a field that means something to an index or to us. FieldStorage reads lines in pieces of 64 KiB and garbles a
 # character that straddles two, so what matters has to be shorter than that.
 SHORT: Final = 1024
@@ -119,6 +125,14 @@ class Form:
         return dict(claims)
 
 
+@dataclass(frozen=True, slots=True)
+class RemovalForm:
+    """A form that asks for a release to be deleted. Both are text that has not been read yet."""
+
+    name: str
+    version: str
+
+
 class Spool(Protocol):
     """Where the bytes of `content` go, in order, each once."""
 
@@ -130,17 +144,21 @@ class FormDecoder:
     """Pieces of a request body in, one `Form` out.
 
     After a refusal, or a fault of the spool in the middle of a piece, every further call refuses: half a form is none.
+    With `removals` a form may also ask for a delete, which `removal` tells.
     """
 
-    def __init__(self, boundary: str, spool: Spool, limits: FormLimits) -> None:
+    def __init__(self, boundary: str, spool: Spool, limits: FormLimits, *, removals: bool = False) -> None:
         self._framing = Framing(boundary)
         self._spool = spool
         self._limits = limits
+        self._actions = (FILE_UPLOAD, REMOVE) if removals else (FILE_UPLOAD,)
+        self._action = ""
         self._denial: Denial | None = None
         self._seen: set[str] = set()
         self._head = PartHead("", None)
         self._value = bytearray()  # of the part that is being read, if it is not the file
         self._text = 0  # bytes of all text fields so far
+        self._long = 0  # how many of them are long
         self._size = 0  # bytes of the file so far
         self._fields: list[tuple[str, str]] = []
         self._content: FilePart | None = None
@@ -169,12 +187,27 @@ class FormDecoder:
         self._framing.finish()
         if self._content is None:
             raise refuse(Code.FORM_INVALID, "the upload form has no file: a part named content with a filename is due")
-        if ACTION not in self._seen:
+        if self._action != FILE_UPLOAD:
             raise refuse(Code.FORM_INVALID, f"the upload form has no :action: {FILE_UPLOAD} is due")
         if self._signature is not None and self._signature[0] != f"{self._content.filename}.asc":
             reason = f"the signature is called {quoted(self._signature[0])}: allowed is the file's name and .asc"
             raise refuse(Code.FORM_INVALID, reason)
         return Form((*self._fields, (ACTION, FILE_UPLOAD)), self._content, self._signature)
+
+    def removal(self) -> RemovalForm | None:
+        """Say at the end of the body what it asks to be deleted, None where it does not. Raises Refused (form-invalid).
+
+        Such a form has three fields and no file: what else it might mean, nobody shall have to ask.
+        """
+        if self._action != REMOVE:
+            return None
+        self._go_on()
+        self._framing.finish()
+        fields = dict(self._fields)
+        if self._seen != {ACTION, "name", "version"}:
+            reason = f"a form with the :action {REMOVE} has the fields name and version, and nothing else"
+            raise refuse(Code.FORM_INVALID, reason)
+        return RemovalForm(fields["name"], fields["version"])
 
     def _go_on(self) -> None:
         if self._denial is not None:
@@ -210,6 +243,11 @@ class FormDecoder:
             raise refuse(Code.TOO_LARGE, f"the field {name} of the upload form is larger than {limit} bytes")
         if self._text > self._limits.max_text:
             raise refuse(Code.TOO_LARGE, f"the fields of the upload form have more than {self._limits.max_text} bytes")
+        if len(self._value) <= LONG < len(self._value) + len(piece):
+            self._long += 1
+            if self._long > LONG_FIELDS:
+                reason = f"the upload form has more than {LONG_FIELDS} fields over {LONG} bytes"
+                raise refuse(Code.TOO_LARGE, reason)
         self._value += piece
 
     def _end(self) -> None:
@@ -223,7 +261,7 @@ class FormDecoder:
 
     def _keep(self, name: str, value: str) -> None:
         if name == ACTION:
-            _check_action(value)
+            self._action = _action(value, self._actions)
             return
         if name in _DIGESTS and not _DIGESTS[name].hexadecimal.fullmatch(value):
             raise refuse(Code.DIGEST, f"the field {name} of the upload form is not a digest in hexadecimal digits")
@@ -242,10 +280,11 @@ def _text(name: str, value: bytes) -> str:
         raise refuse(Code.FORM_INVALID, f"the field {name} of the upload form is not valid UTF-8") from exc
 
 
-def _check_action(value: str) -> None:
-    if value != FILE_UPLOAD:
-        reason = f"the upload form's :action is {quoted(value)}: this proxy takes {FILE_UPLOAD} only"
+def _action(value: str, taken: tuple[str, ...]) -> str:
+    if value not in taken:
+        reason = f"the upload form's :action is {quoted(value)}: this proxy takes {' and '.join(taken)} only"
         raise refuse(Code.FORM_INVALID, reason)
+    return value
 
 
 def _twice(name: str) -> Refused:

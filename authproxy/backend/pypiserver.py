@@ -10,12 +10,12 @@ This room is pure. It knows no connection, no key and no rule.
 import re
 from html.parser import HTMLParser
 from types import MappingProxyType
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
-from authproxy.backend.flavour import Flavour, IndexFile, Route
+from authproxy.backend.flavour import Flavour, IndexFile, Removal, RemovalRequest, Removals, Route, is_version
 from authproxy.domain.grants import Action
-from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact, project_name
-from authproxy.domain.refusal import Refused
+from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact, project_name, same_version
+from authproxy.domain.refusal import Code, Refused, quoted, refuse
 
 INDEX = "pypiserver"
 
@@ -28,7 +28,8 @@ _FILE = r"(?P<filename>(?:[A-Za-z0-9_+!-]|%2[1Bb])(?:[A-Za-z0-9._+!-]|%2[1Bb])*)
 
 # In the order in which pypiserver's own router decides: fixed paths, then patterns as its `_app.py` lists them.
 _READS = (
-    Route(_GET, re.compile(r"/|/simple/?|/packages/?", re.ASCII), Action.READ, INDEX),
+    Route(_GET, re.compile(r"/|/packages/?", re.ASCII), Action.READ, INDEX),
+    Route(_GET, re.compile(r"/simple/?", re.ASCII), Action.READ, INDEX, listing=True),
     Route(frozenset({"POST"}), re.compile(r"/RPC2", re.ASCII), Action.READ, INDEX),  # search
     Route(_GET, re.compile(rf"/simple/{_NAME}/?", re.ASCII), Action.READ, INDEX),
     Route(_GET, re.compile(rf"/packages/{_FOLDERS}{_FILE}", re.ASCII), Action.READ, INDEX),
@@ -42,7 +43,7 @@ _READABLE = re.compile(r"[A-Za-z0-9_+!-][A-Za-z0-9._+!-]*", re.ASCII)
 
 _WHEEL = re.compile(
     r"(?P<name>.+?)-(?P<version>[0-9].*?)"  # the shortest name that a digit follows
-    r"(?:-[0-9].*?)?"  # the build, which it calls a part of the version
+    r"(?:-(?P<build>[0-9].*?))?"  # which it calls a part of the version
     r"-.+?-.+?-.+?\.whl",
     re.ASCII,
 )
@@ -100,7 +101,12 @@ def _guess_archive(stem: str) -> tuple[str, str]:
     return name, version
 
 
-def page(project: ProjectName) -> str:
+def filing(_name: str, _version: str, filename: str) -> tuple[ProjectName, str] | None:
+    """Say where pypiserver puts an upload: by the filename alone, whatever the form says besides."""
+    return reading(filename)
+
+
+def page(_index: str, project: ProjectName) -> str:
     """Return the raw target of a project's page."""
     return f"/simple/{project}/"
 
@@ -142,21 +148,83 @@ def _linked(href: str) -> IndexFile | None:
     if link is None:
         return None
     try:
-        artifact(link["filename"])
+        known = artifact(link["filename"])
     except Refused:
         return None
     found = _DIGEST.fullmatch(fragment)
     whole = found is not None and len(found["hex"]) == _DIGEST_DIGITS[found["algorithm"]]
     digest = (found["algorithm"], found["hex"].lower()) if found is not None and whole else None
-    return IndexFile(link["filename"], f"/packages/{link['path']}", digest)
+    return IndexFile(known, f"/packages/{link['path']}", digest)
+
+
+def spelling(filename: str) -> tuple[str, str] | None:
+    """Return the name and the version by which `remove_pkg` knows a file: raw, and compared as they stand."""
+    guessed = guess(filename)
+    wheel = _WHEEL.fullmatch(filename.rstrip(".asc") if filename.endswith(".asc") else filename)
+    if guessed is None or wheel is None or wheel["build"] is None:
+        return guessed
+    return guessed[0], f"{guessed[1]}-{wheel['build']}"
+
+
+def removal(content: bytes, _index: str, project: ProjectName, version: str) -> Removal | None:
+    """Read from a project's page how to delete a release: one `remove_pkg` for each of its spellings.
+
+    `remove_pkg` deletes whatever it reads as this name and version. All that it could read so begins with both, and
+    is on this page, because what a page lists is of the same name, normalised (measured). Raises Refused (mismatch)
+    where that would be a file of another release, or one whose reading nobody can be sure of.
+    """
+    parser = _Anchors()
+    parser.feed(content.decode("utf-8", "replace"))
+    parser.close()
+    names = {unquote(href.partition("#")[0]).rpartition("/")[2] for href in parser.hrefs}
+    ours = {name for name in names if _is_of(name, project, version)}
+    spellings = {found for name in ours if (found := spelling(name)) is not None}
+    for name in sorted(names - ours):
+        known = spelling(name)
+        hit = known in spellings if known else any(name.startswith(f"{n}-{v}") for n, v in spellings)
+        if hit:
+            raise refuse(
+                Code.MISMATCH,
+                f"the index would delete {quoted(name)} as well, which is not surely of {quoted(project)} {version}: "
+                "its operator must move that file first",
+            )
+    requests = tuple(
+        RemovalRequest("POST", "/", urlencode({":action": "remove_pkg", "name": name, "version": raw}).encode("ascii"))
+        for name, raw in sorted(spellings)
+    )
+    return Removal(requests, tuple(file for file in files(content) if file.filename in ours)) if requests else None
+
+
+def _is_of(filename: str, project: ProjectName, version: str) -> bool:
+    """Whether a file, or the file of a signature, is of this release by the index's reading and by the standards'."""
+    package = filename.removesuffix(".asc")
+    read = reading(package)
+    if read is None or read[0] != project or not is_version(read[1], version):
+        return False
+    try:
+        known = artifact(package)
+    except Refused:
+        return True  # an egg, an old spelling: the index's reading is the only one
+    return known.project == project and same_version(known.version, version)
 
 
 PYPISERVER = Flavour(
     name="pypiserver",
+    indexes=(INDEX,),
     uploads=MappingProxyType({"/": INDEX}),
+    target=lambda _index: "/",
     reads=_READS,
     reading=reading,
+    filing=filing,
     page=page,
+    accept="text/html",
     files=files,
+    # A redirect is its way of saying "not here, ask the public index" (measured; `--disable-fallback` makes it a 404).
+    absent=frozenset({404, *range(300, 400)}),
+    standing=None,
+    outside=lambda scheme, host: {"X-Forwarded-Host": host, "X-Forwarded-Proto": scheme},
+    login=None,
+    welcome=200,
+    removals=Removals(by_form=True, target=None, planned=removal),
     passed_on="/simple/, /simple/PROJECT/, /packages/FILE, /PROJECT/json and searches, and uploads to /",
 )

@@ -27,6 +27,9 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "config": ("authproxy.cli.config", "config", "Check, show or describe the configuration."),
     "key": ("authproxy.cli.key", "key", "Create, list, pause and revoke API keys."),
     "policy": ("authproxy.cli.policy", "policy", "Ask what a key may do, and why."),
+    "audit": ("authproxy.cli.audit", "audit", "Ask the record of decisions."),
+    "client-config": ("authproxy.cli.clientconfig", "client_config", "Print what a client needs to use the proxy."),
+    "doctor": ("authproxy.cli.doctor", "doctor", "Look for what is wrong, and say what to do."),
     "db": ("authproxy.cli.db", "db", "Bring the store up to date."),
     "completion": ("authproxy.cli.completion", "completion", "Print the completion script of a shell."),
 }

@@ -28,14 +28,22 @@ CONFIG_VARIABLE = "AUTHPROXY_CONFIG"
 
 def takes_config(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--config FILE`, and call it with `config_path`."""
+    return _with_config(command, required=True)
 
+
+def may_take_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config FILE`, and call it with `config_path`, None where nobody named one."""
+    return _with_config(command, required=False)
+
+
+def _with_config(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     @functools.wraps(command)
     def called(*args: Any, config_path: Path | None, **options: Any) -> Any:
         given = click.get_current_context().find_root().params.get("config_path")
         chosen = config_path or given or os.environ.get(CONFIG_VARIABLE)
-        if not chosen:
+        if required and not chosen:
             raise click.UsageError(f"name the configuration: --config FILE, or {CONFIG_VARIABLE} in the environment")
-        return command(*args, config_path=Path(chosen), **options)
+        return command(*args, config_path=Path(chosen) if chosen else None, **options)
 
     return click.option(
         "--config",

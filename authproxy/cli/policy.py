@@ -17,7 +17,7 @@ from authproxy.cli.failures import Exit
 from authproxy.cli.key import find, now
 from authproxy.cli.options import load_config, prints, takes_config
 from authproxy.cli.output import Output
-from authproxy.cli.values import ADDRESS, FILENAME, KEY_ID, PROJECT, SIZE, VERSION
+from authproxy.cli.values import ADDRESS, FILENAME, INDEX, KEY_ID, PROJECT, SIZE, VERSION
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.explanation import Explanation
 from authproxy.domain.grants import Action
@@ -48,6 +48,7 @@ class Question:
     artifact: Artifact | None
     size: int | None
     address: IPv4Address | IPv6Address | None
+    index: str | None
 
     def __str__(self) -> str:
         version = self.version or (self.artifact.version if self.artifact else None)
@@ -74,6 +75,7 @@ def _disagreement(question: Question) -> str | None:
 @click.argument("project", type=PROJECT, required=False)
 @click.option("--version", type=VERSION, help="The version of the upload.")
 @click.option("--file", "artifact", metavar="NAME", type=FILENAME, help="The name of the file.")
+@click.option("--index", metavar="USER/INDEX", type=INDEX, help="Which of devpi's indexes, where there are several.")
 @click.option("--size", metavar="SIZE", type=SIZE, help="Its size, in bytes or as 20MiB.")
 @click.option("--address", "--network", "address", metavar="IP", type=ADDRESS, help="Where the request comes from.")
 def explain(config_path: Path, out: Output, key_id: KeyId, **asked: Any) -> Exit:
@@ -82,8 +84,8 @@ def explain(config_path: Path, out: Output, key_id: KeyId, **asked: Any) -> Exit
     Exit status 0: it may. 3: it may not, and the last line says why.
     """
     question = Question(**{**asked, "action": Action(asked["action"])})
-    if question.action is Action.UPLOAD and question.project is None:
-        raise click.UsageError("an upload is of a project: name it behind `upload`")
+    if question.action is not Action.READ and question.project is None:
+        raise click.UsageError(f"name the project behind `{question.action}`")
     if flaw := _disagreement(question):
         raise click.UsageError(flaw)
     config = load_config(config_path)
@@ -94,8 +96,6 @@ def explain(config_path: Path, out: Output, key_id: KeyId, **asked: Any) -> Exit
 
 
 def _explain(config: "Config", record: KeyRecord, question: Question) -> Explanation:
-    from authproxy.backend.pypiserver import INDEX
-
     principal = Principal(
         PrincipalKind.KEY,
         question.address or NOWHERE,
@@ -105,11 +105,23 @@ def _explain(config: "Config", record: KeyRecord, question: Question) -> Explana
     return walk(
         config.policy,
         principal,
-        Access(question.action, INDEX, question.project, question.artifact, question.size),
+        Access(question.action, _index(config, question.index), question.project, question.artifact, question.size),
         now=now(),
         version=question.version,
         placed=question.address is not None,
     )
+
+
+def _index(config: "Config", named: str | None) -> str:
+    """Return the index that is meant; there must be no doubt."""
+    from authproxy.backend.pypiserver import INDEX as PYPISERVER
+
+    indexes = config.backend.indexes or (PYPISERVER,)
+    if named is None and len(indexes) == 1:
+        return indexes[0]
+    if named not in indexes:
+        raise click.UsageError(f"name the index that is meant: --index {' or '.join(indexes)}")
+    return named
 
 
 def _document(record: KeyRecord, question: Question, explanation: Explanation) -> dict[str, object]:

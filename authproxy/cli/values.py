@@ -11,7 +11,7 @@ import click
 
 from authproxy.cli.issuing import Life
 from authproxy.cli.logs import redact
-from authproxy.domain.grants import parse_grant
+from authproxy.domain.grants import index_name, parse_grant
 from authproxy.domain.keys import KeyId, read_key_id
 from authproxy.domain.names import artifact, project_name, version_text
 from authproxy.domain.refusal import Refused
@@ -90,6 +90,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "project": project_name,
     "version": version_text,
     "filename": artifact,
+    "index": index_name,
 }
 
-KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME = map(Typed, _READERS)
+KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME, INDEX = map(Typed, _READERS)

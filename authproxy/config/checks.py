@@ -5,14 +5,16 @@ come to an end: a slip in one corner of the file hides nothing in another.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from authproxy.config import values
 from authproxy.config.document import Document, Loc
 from authproxy.config.secrets import secret
-from authproxy.config.settings import Limits
-from authproxy.domain.grants import Pattern
+from authproxy.config.settings import FlavourName, Limits
+from authproxy.domain.grants import ANY, Pattern
+from authproxy.domain.refusal import quoted
 
 _T = TypeVar("_T")
 
@@ -22,9 +24,31 @@ def _read(reader: Callable[[object], _T], value: object) -> _T | None:
     return None if value is None else reader(value)
 
 
-def _rules(document: Document) -> list[Loc]:
-    listed = document.get("packages")
-    return [("packages", position) for position in range(len(listed) if isinstance(listed, list) else 0)]
+def _listed(document: Document, *loc: str | int) -> list[Loc]:
+    """The locations of what a list holds."""
+    found = document.get(*loc)
+    return [(*loc, position) for position in range(len(found) if isinstance(found, list) else 0)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A package rule as it stands there: where, for which packages, and in which indexes (empty: in all)."""
+
+    loc: Loc
+    pattern: Pattern
+    indexes: frozenset[str]
+
+    def hides(self, later: "_Written") -> bool:
+        return self.pattern.covers(later.pattern) and (
+            not self.indexes or (bool(later.indexes) and later.indexes <= self.indexes)
+        )
+
+
+def _written(document: Document, loc: Loc) -> _Written | None:
+    pattern = _read(values.package_pattern, document.get(*loc, "match"))
+    named = document.get(*loc, "indexes")
+    indexes = frozenset(map(str, named)) if isinstance(named, list) else frozenset()
+    return None if pattern is None or document.is_bad((*loc, "indexes")) else _Written(loc, pattern, indexes)
 
 
 def unreachable_rules(document: Document) -> None:
@@ -33,23 +57,24 @@ def unreachable_rules(document: Document) -> None:
     An error, no warning: the rule that is never asked is as a rule the stricter one, and whoever wrote it believes
     that it holds.
     """
-    earlier: list[tuple[Loc, Pattern]] = []
-    for loc in _rules(document):
-        pattern = _read(values.package_pattern, document.get(*loc, "match"))
-        if pattern is None:
-            continue
-        first = next((each for each in earlier if each[1].covers(pattern)), None)
+    # A plain name covers itself alone, so only globs are compared one by one: ten thousand plain rules take no time.
+    plain: dict[str, list[_Written]] = {}
+    globs: list[_Written] = []
+    for rule in filter(None, (_written(document, loc) for loc in _listed(document, "packages"))):
+        same = plain.setdefault(rule.pattern.text, [])
+        hiding = [each for each in (*globs, *same) if each.hides(rule)]
+        first = min(hiding, key=lambda each: each.loc[1], default=None)
         if first is not None:
-            line = document.values[first[0]][0]
-            what = f"packages[{first[0][1]}] ({first[1].text}, line {line}) matches all that this rule matches"
-            document.report((*loc, "match"), f"{what} and decides first: put this rule before it, or take it out")
-        earlier.append((loc, pattern))
+            line = document.values[first.loc][0]
+            what = f"packages[{first.loc[1]}] ({first.pattern.text}, line {line}) matches all that this rule matches"
+            document.report((*rule.loc, "match"), f"{what} and decides first: put this rule before it, or take it out")
+        (globs if ANY in rule.pattern.text else same).append(rule)
 
 
 def sizes_over_the_limit(document: Document) -> None:
     """Refuse a package's size that limits.max_upload forbids before any rule is asked."""
     limit = _read(values.size, document.get("limits", "max_upload")) or Limits().max_upload
-    for loc in _rules(document):
+    for loc in _listed(document, "packages"):
         size = _read(values.size, document.get(*loc, "max_size"))
         if size is not None and size > limit:
             sentence = f"limits.max_upload takes no file over {limit} bytes: raise that, or lower this"
@@ -62,6 +87,42 @@ def whole_account(document: Document) -> None:
         backend = document.get("backend")
         if isinstance(backend, dict) and one in backend and other not in backend:
             document.report(("backend", one), f"backend.{one} takes a backend.{other} beside it", key=True)
+
+
+def indexes_of_devpi(document: Document) -> None:
+    """Refuse devpi without its indexes, indexes of an index that has none, and one that is named twice."""
+    flavour, indexes = document.get("backend", "flavour"), document.get("backend", "indexes")
+    where = ("backend", "indexes")
+    if flavour == FlavourName.DEVPI and indexes is None:
+        document.report(
+            where, "backend.indexes is missing: devpi has many, name those that stand here, as in [team/dev]"
+        )
+    if flavour == FlavourName.PYPISERVER and indexes is not None:
+        document.report(where, "pypiserver is one index: backend.indexes is for devpi, take it out", key=True)
+    for position, index in enumerate(indexes if isinstance(indexes, list) else ()):
+        if index in indexes[:position]:
+            document.report((*where, position), f"{quoted(str(index))} is in the list already, once is enough")
+
+
+def _grants(document: Document) -> list[Loc]:
+    policies = document.get("key_policies")
+    named = policies if isinstance(policies, dict) else {}
+    return [loc for name in named for loc in _listed(document, "key_policies", name, "allow")]
+
+
+def indexes_that_are_there(document: Document) -> None:
+    """Refuse a grant or a rule for an index that no upload goes to: it is misspelt. Bases may still be read."""
+    flavour, known = document.get("backend", "flavour"), document.get("backend", "indexes")
+    for loc in [*_grants(document), *_listed(document, "packages")]:
+        named, actions = document.get(*loc, "indexes"), document.get(*loc, "actions")
+        if named is not None and flavour == FlavourName.PYPISERVER:
+            document.report((*loc, "indexes"), "pypiserver is one index: take indexes out", key=True)
+        if not isinstance(named, list) or not isinstance(known, list) or "read" in (actions or ()):
+            continue
+        for position, index in enumerate(named):
+            if index not in known:
+                sentence = f"{quoted(str(index))} is none of backend.indexes, so no upload goes there"
+                document.report((*loc, "indexes", position), sentence)
 
 
 def listeners_apart(document: Document) -> None:
@@ -88,5 +149,7 @@ CHECKS: tuple[Callable[[Document], None], ...] = (
     unreachable_rules,
     sizes_over_the_limit,
     whole_account,
+    indexes_of_devpi,
+    indexes_that_are_there,
     listeners_apart,
 )

@@ -20,7 +20,8 @@ from authproxy.config.settings import (
 )
 from authproxy.config.text import read_text
 from authproxy.config.validation import validated
-from authproxy.domain.grants import Grant
+from authproxy.domain.grants import ANY, Grant
+from authproxy.domain.passwords import PasswordRule
 from authproxy.domain.policy import KeyPolicy, PackageRule, Policy
 
 
@@ -66,17 +67,26 @@ def _config(file: Path, model: FileSection, password: str | None, warnings: tupl
 
 def _backend(section: BackendSection, password: str | None) -> BackendSettings:
     timeouts = Timeouts(section.timeouts.connect, section.timeouts.read, section.timeouts.upload)
-    return BackendSettings(section.flavour, section.url, section.username, password, section.password, timeouts)
+    return BackendSettings(
+        section.flavour,
+        section.url,
+        section.username,
+        password,
+        section.password,
+        timeouts,
+        tuple(section.indexes or ()),
+    )
 
 
 def _policy(model: FileSection) -> Policy:
     policies = {name: _key_policy(name, section, model) for name, section in model.key_policies.items()}
     rules = tuple(_rule(position, section) for position, section in enumerate(model.packages))
-    return Policy(MappingProxyType(policies), rules)
+    return Policy(MappingProxyType(policies), rules, PasswordRule(model.passwords.uploads, model.passwords.until))
 
 
 def _grant(section: GrantSection) -> Grant:
-    return Grant(frozenset(section.actions), tuple(section.packages), create=section.create)
+    indexes = tuple(section.indexes or (ANY,))
+    return Grant(frozenset(section.actions), tuple(section.packages), indexes, create=section.create)
 
 
 def _key_policy(name: str, section: KeyPolicySection, model: FileSection) -> KeyPolicy:
@@ -92,12 +102,14 @@ def _key_policy(name: str, section: KeyPolicySection, model: FileSection) -> Key
 
 def _rule(position: int, section: PackageSection) -> PackageRule:
     return PackageRule(
-        label=f"packages[{position}] {section.match.text}",
+        label=" @".join([f"packages[{position}] {section.match.text}", *(section.indexes or [])]),
         match=section.match,
+        indexes=tuple(section.indexes or ()),
         require=section.require,
         filetypes=frozenset(section.filetypes),
         max_size=section.max_size,
         overwrite=section.overwrite,
         versions=tuple(section.versions),
         metadata=section.metadata,
+        passwords=section.passwords,
     )

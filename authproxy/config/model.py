@@ -4,6 +4,7 @@ pydantic reads them, strictly, and makes the JSON Schema from the same lines; th
 there. What takes more than one key to judge stands in `authproxy.config.checks`.
 """
 
+from datetime import date
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
@@ -27,6 +28,7 @@ from authproxy.config.settings import (
 )
 from authproxy.domain.grants import PATTERN_LIMIT, Action, Pattern
 from authproxy.domain.names import Filetype
+from authproxy.domain.passwords import NO_PASSWORDS, Passwords
 from authproxy.domain.rules import MetadataCheck, Overwrite, Rate, Requirement, VersionPattern
 
 _KEYS: Final = KeySettings()
@@ -72,6 +74,9 @@ _SIZE_SCHEMA: Final = Schema(
 )
 
 Duration = Annotated[int, PlainValidator(values.duration), _text(values.DURATION.pattern, "5s", "30m", "90d")]
+UploadTimeout = Annotated[
+    int, PlainValidator(values.upload_timeout), _text(values.DURATION.pattern, "90s", "10m", "30m")
+]
 Lifetime = Annotated[
     int | None,
     PlainValidator(values.lifetime),
@@ -101,6 +106,10 @@ PatternText = Annotated[
 VersionText = Annotated[
     VersionPattern, PlainValidator(values.versions), Schema({"type": "string", "examples": ["1.*", ">=1.0,<2"]})
 ]
+IndexText = Annotated[
+    str, PlainValidator(values.devpi_index), _text(values.DEVPI_INDEX.pattern, "team/dev", "root/prod")
+]
+Indexes = Annotated[list[IndexText], Field(min_length=1)] | None
 PolicyName = Annotated[str, AfterValidator(values.policy_name)]
 
 
@@ -119,12 +128,20 @@ class TimeoutSection(_Section):
     """To take a connection."""
     read: Duration = _default(_TIMEOUTS.read, "1m")
     """To send the next piece of an answer."""
-    upload: Duration = _default(_TIMEOUTS.upload, "10m")
-    """To take one upload and answer it."""
+    upload: UploadTimeout = _default(_TIMEOUTS.upload, "10m")
+    """To take one upload and answer it; 30m at most."""
 
 
 class BackendSection(_Section):
     """The index that stands behind the proxy."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"flavour": {"const": str(FlavourName.DEVPI)}}},
+            "then": {"required": ["indexes"]},
+            "else": {"not": {"required": ["indexes"]}},
+        }
+    )
 
     flavour: Annotated[FlavourName, Field(strict=False)]
     """Which index it is."""
@@ -134,6 +151,8 @@ class BackendSection(_Section):
     """The proxy's own account there. Without one, the index takes uploads from everybody who reaches it."""
     password: Annotated[SecretReference | None, PlainValidator(values.secret_reference), _SECRET_SCHEMA] = None
     """Where that account's password stands: {file: PATH}, {env: NAME} or {credential: NAME}."""
+    indexes: Indexes = None
+    """Which of devpi's indexes stand behind the proxy. pypiserver is one index and takes no list."""
     timeouts: TimeoutSection = TimeoutSection()
     """How long it may take."""
 
@@ -154,6 +173,8 @@ class GrantSection(_Section):
     """What may be done."""
     packages: Annotated[list[PatternText], Field(min_length=1)]
     """To which packages; * stands for any run of characters."""
+    indexes: Indexes = None
+    """In which of devpi's indexes; in all of them where this is left out."""
     create: bool = False
     """Whether an upload may make a project that the index does not have yet."""
 
@@ -179,11 +200,22 @@ class KeyPolicySection(_Section):
     """How many uploads each key may make in a second, minute, hour or day."""
 
 
+class PasswordSection(_Section):
+    """The index's own passwords, while people move over to keys."""
+
+    uploads: Annotated[Passwords, Field(strict=False)] = NO_PASSWORDS.uploads
+    """What becomes of an upload with one, where the package's rule says nothing else."""
+    until: Annotated[date | None, PlainValidator(values.day), _text(values.DAY_TEXT.pattern, "2027-01-31")] = None
+    """The last day on which they are taken, whatever a rule says; no end where this is left out."""
+
+
 class PackageSection(_Section):
     """What holds for some packages, whoever asks. The first section that matches decides."""
 
     match: PatternText
     """Which packages."""
+    indexes: Indexes = None
+    """In which of devpi's indexes; in all of them where this is left out."""
     require: Annotated[Requirement, Field(strict=False)] = Requirement.KEY
     """Who may upload."""
     filetypes: Annotated[list[Annotated[Filetype, Field(strict=False)]], Field(min_length=1)] = list(Filetype)
@@ -196,6 +228,8 @@ class PackageSection(_Section):
     """Which versions are taken: globs or PEP 440 specifiers, one of which must match; all where this is left out."""
     metadata: Annotated[MetadataCheck, Field(strict=False)] = MetadataCheck.VERIFY
     """Whether the name and version inside the file must be those of its filename."""
+    passwords: Annotated[Passwords | None, Field(strict=False)] = None
+    """What becomes of an upload with the index's own password; passwords.uploads where this is left out."""
 
 
 class LimitSection(_Section):
@@ -210,7 +244,7 @@ class LimitSection(_Section):
 
 
 class ThrottleSection(_Section):
-    """When failed logins have to wait. Keys that work are never held up."""
+    """When failed logins have to wait. A key that has worked since the start is never held up."""
 
     failures: Count = _THROTTLE.failures
     """How many an address, or a key, may have in the window."""
@@ -244,6 +278,8 @@ class FileSection(_Section):
     """Where uploads are spooled; beside the database where this is left out."""
     reads: Annotated[Reads, Field(strict=False)] = Reads.INDEX
     """Who decides about reading."""
+    passwords: PasswordSection = PasswordSection()
+    """Whether the index's own passwords still upload."""
     keys: KeySection = KeySection()
     """What new keys look like."""
     key_policies: dict[PolicyName, KeyPolicySection] = {}

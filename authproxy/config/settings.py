@@ -23,13 +23,15 @@ class FlavourName(StrEnum):
     """Which index stands behind the proxy."""
 
     PYPISERVER = "pypiserver"
+    DEVPI = "devpi"
 
 
 class Reads(StrEnum):
-    """Who decides about reading: the index, by the reader's own credentials, or nobody."""
+    """Who decides about reading: the index, by the reader's own credentials; nobody; or we, by read grants."""
 
     INDEX = "index"
     OPEN = "open"
+    KEY = "key"
 
 
 class LogLevel(StrEnum):
@@ -95,6 +97,7 @@ class BackendSettings:
     password: str | None = field(repr=False)
     password_from: SecretReference | None
     timeouts: Timeouts
+    indexes: tuple[str, ...] = ()  # of devpi: "user/index", where uploads may go
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from authproxy.config.settings import BackendSettings, Config
 from authproxy.config.values import BYTES, NEVER, PERIODS, SECONDS
-from authproxy.domain.grants import Grant
+from authproxy.domain.grants import ANY, Grant
+from authproxy.domain.passwords import PasswordRule
 from authproxy.domain.policy import KeyPolicy, PackageRule, Rate
 
 
@@ -23,6 +24,7 @@ def shown(config: Config) -> dict[str, Any]:
             "store": config.store,
             "state_directory": str(config.state_directory),
             "reads": str(config.reads),
+            "passwords": _passwords(config.policy.passwords),
             "keys": {"prefix": config.keys.prefix, "lifetime": _lifetime(config.keys.lifetime)},
             "key_policies": {name: _key_policy(each) for name, each in config.policy.key_policies.items()},
             "packages": [_rule(each) for each in config.policy.packages],
@@ -71,6 +73,7 @@ def _backend(backend: BackendSettings) -> dict[str, Any]:
             "url": backend.url,
             "username": backend.username,
             "password": None if reference is None else {str(reference.source): reference.name},
+            "indexes": list(backend.indexes) or None,
             "timeouts": {
                 "connect": _in_units(backend.timeouts.connect, SECONDS),
                 "read": _in_units(backend.timeouts.read, SECONDS),
@@ -81,8 +84,14 @@ def _backend(backend: BackendSettings) -> dict[str, Any]:
 
 
 def _grant(grant: Grant) -> dict[str, Any]:
-    packages = [each.text for each in grant.packages]
-    return {"actions": sorted(map(str, grant.actions)), "packages": packages, "create": grant.create}
+    return _without_none(
+        {
+            "actions": sorted(map(str, grant.actions)),
+            "packages": [each.text for each in grant.packages],
+            "indexes": None if grant.indexes == (ANY,) else list(grant.indexes),
+            "create": grant.create,
+        }
+    )
 
 
 def _key_policy(policy: KeyPolicy) -> dict[str, Any]:
@@ -97,15 +106,21 @@ def _key_policy(policy: KeyPolicy) -> dict[str, Any]:
     )
 
 
+def _passwords(rule: PasswordRule) -> dict[str, Any]:
+    return _without_none({"uploads": str(rule.uploads), "until": None if rule.until is None else str(rule.until)})
+
+
 def _rule(rule: PackageRule) -> dict[str, Any]:
     return _without_none(
         {
             "match": rule.match.text,
+            "indexes": list(rule.indexes) or None,
             "require": str(rule.require),
             "filetypes": sorted(map(str, rule.filetypes)),
             "max_size": None if rule.max_size is None else _in_units(rule.max_size, BYTES),
             "overwrite": str(rule.overwrite),
             "versions": [each.text for each in rule.versions],
             "metadata": str(rule.metadata),
+            "passwords": None if rule.passwords is None else str(rule.passwords),
         }
     )

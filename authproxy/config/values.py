@@ -6,10 +6,12 @@ who wrote it: what it takes, with an example. No sentence repeats a URL, since p
 
 import re
 from collections.abc import Callable
+from datetime import date
 from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeVar
 
 from authproxy.config.settings import DAY, MIB, MINUTE, Address, Network, SecretReference, SecretSource
+from authproxy.domain.access import UPLOAD_DEADLINE
 from authproxy.domain.grants import Pattern, pattern
 from authproxy.domain.keys import is_prefix
 from authproxy.domain.refusal import Refused, quoted
@@ -26,6 +28,8 @@ BYTES: Final = {"B": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024 * MIB, "TiB": 1024 
     "TB": 10**12,
 }
 NEVER: Final = "never"
+# An upload goes out a second time where the index wants a renewed login, and both must end before its claim is doubted.
+UPLOAD_TIMEOUT_LIMIT: Final = UPLOAD_DEADLINE // 2
 
 # Longer than any key or installation lives; unix seconds stay far under what every database holds.
 LONGEST: Final = 36_500 * DAY
@@ -44,6 +48,9 @@ _URL: Final = re.compile(
 _PORTS: Final = {"http": 80, "https": 443}
 _PORT_LIMIT: Final = 65_535
 _USERNAME: Final = re.compile(r"[!-9;-~]{1,200}")
+# devpi takes these letters in the names of users and of indexes (measured); longer names than ours are nobody's.
+DEVPI_INDEX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DAY_TEXT: Final = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])")
 _POLICY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -59,6 +66,15 @@ def duration(value: object) -> int:
     found = DURATION.fullmatch(_text(value, takes))
     if not found or (seconds := int(found[1]) * SECONDS[found[2]]) > LONGEST:
         raise ValueError(f"it takes {takes}, of 100 years at most")
+    return seconds
+
+
+def upload_timeout(value: object) -> int:
+    """Read how long the index may take over an upload, which may have to be sent twice."""
+    seconds = duration(value)
+    if seconds > UPLOAD_TIMEOUT_LIMIT:
+        most = UPLOAD_TIMEOUT_LIMIT // MINUTE
+        raise ValueError(f"it takes {most}m at most: an upload whose end nobody saw is doubted after {2 * most}m")
     return seconds
 
 
@@ -179,6 +195,25 @@ def username(value: object) -> str:
     if not _USERNAME.fullmatch(text):
         raise ValueError("it takes printable ASCII without spaces and colons, 200 characters at most")
     return text
+
+
+def devpi_index(value: object) -> str:
+    """Read `team/dev`."""
+    text = _text(value, "an index of devpi: USER/INDEX, as in team/dev")
+    if not DEVPI_INDEX.fullmatch(text):
+        raise ValueError(f"{quoted(text)} is no index of devpi: write USER/INDEX, as in team/dev")
+    return text
+
+
+def day(value: object) -> date:
+    """Read `2027-01-31`."""
+    takes = "a day: YEAR-MONTH-DAY, as in 2027-01-31"
+    text = _text(value, takes)
+    try:
+        # `fromisoformat` reads 20270131 and 2027-W04-7 as well.
+        return date.fromisoformat(text if DAY_TEXT.fullmatch(text) else "")
+    except ValueError:
+        raise ValueError(f"it takes {takes}") from None
 
 
 def policy_name(value: object) -> str:

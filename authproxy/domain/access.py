@@ -6,10 +6,16 @@ This room only names the two sides. It knows neither how the principal proved it
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
+from typing import Final
 
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.names import Artifact, ProjectName
+from authproxy.domain.refusal import quoted
+
+# Seconds after which an admitted upload whose end nobody saw is doubted even though its program lives. Whoever forwards
+# one gives up sooner, the second attempt after a renewed login included. An hour is 2 GiB at 0.6 MiB/s.
+UPLOAD_DEADLINE: Final = 3600
 
 
 class PrincipalKind(StrEnum):
@@ -17,20 +23,27 @@ class PrincipalKind(StrEnum):
 
     ANONYMOUS = "anonymous"
     KEY = "key"
+    PASSWORD = "password"  # noqa: S105 - of the index, which says whether it is right
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, proved. Only `authority.Authority` makes one that holds a key."""
+    """Who asks, proved. Only `authority.Authority` makes one that holds a key, only the index one that has a password.
+
+    `user` is the name that a password belongs to, printable ASCII.
+    """
 
     kind: PrincipalKind
     address: IPv4Address | IPv6Address
     key: KeyRecord | None = None
     public_id: str | None = None
+    user: str | None = None
 
     @property
     def name(self) -> str:
         """What logs, the record and error messages call this principal."""
+        if self.user is not None:
+            return f"user {quoted(self.user)}"
         return f"key {self.public_id}" if self.public_id else str(self.kind)
 
 
@@ -44,12 +57,15 @@ class Access:
     artifact: Artifact | None = None
     size: int | None = None  # bytes of the file
     sha256: str | None = None  # lower-case hex, of the file
+    version: str | None = None  # canonical; of a delete, which concerns a whole release
 
 
 class Outcome(StrEnum):
-    """What became of an upload that was admitted. The record keeps these words."""
+    """What became of an upload or a delete that was admitted. The record keeps these words."""
 
     STORED = "stored"  # the index said yes
+    SAME = "same"  # the index had these very bytes, and was sent nothing
+    REMOVED = "removed"  # the index said yes to a delete
     REFUSED = "refused"  # the index said no
     FAILED = "failed"  # the index never saw the whole of it
     UNKNOWN = "unknown"  # the whole went out and no clear answer came: only the index itself can tell

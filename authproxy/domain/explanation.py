@@ -20,6 +20,7 @@ class Admission:
     metadata: MetadataCheck
     rate: Rate | None
     uses: int | None  # successful uploads, the lower of the policy's and the key's own limit
+    warning: str | None = None  # what the user is told besides
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Action(StrEnum):
 
     READ = "read"
     UPLOAD = "upload"
+    DELETE = "delete"  # of a release, with all its files
 
 
 ANY = "*"

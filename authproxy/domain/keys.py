@@ -136,6 +136,18 @@ def parse(text: str, prefix: str) -> UnverifiedKey | None:
     return UnverifiedKey(KeyId(public[:KEY_ID_LENGTH]), public, SecretText(match["secret"]))
 
 
+def shows_secret(text: str, prefix: str) -> bool:
+    """Say whether a text holds a key with most of its secret, in any case and with any separator.
+
+    For places where no key belongs, such as a URL or a filename. 16 characters are 95 bits of a secret, and no name
+    that begins like a public id goes on so by chance.
+    """
+    found = re.search(
+        rf"{prefix}[-_.][0-9a-z]{{{PUBLIC_ID_LENGTH}}}[-_.][0-9a-z]{{16}}", text, re.ASCII | re.IGNORECASE
+    )
+    return found is not None
+
+
 def looks_like_key(text: str, prefix: str) -> bool:
     """Say whether this was meant as one of our keys, a broken one too: such a string is never passed to an index."""
     return text.startswith(f"{prefix}_")

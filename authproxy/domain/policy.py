@@ -7,15 +7,15 @@ know must still hold to (`may_create`, `overwrite`, `uses`, `rate`).
 `decide` and `explain` take the same walk; one keeps the answer, the other the way to it as well.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.checks import Question, listed, password_word, ruled
 from authproxy.domain.explanation import Admission, Explanation, Step, Trail
 from authproxy.domain.grants import Action, Grant, format_grant
 from authproxy.domain.keys import KeyRecord
+from authproxy.domain.passwords import WAY_OVER, Passwords
 from authproxy.domain.refusal import Code, Denial, quoted
 from authproxy.domain.rules import (
     KeyPolicy,
@@ -42,6 +42,7 @@ __all__ = [
     "Requirement",
     "Step",
     "VersionPattern",
+    "admit_passwords",
     "admit_uploader",
     "decide",
     "explain",
@@ -50,29 +51,9 @@ __all__ = [
 
 # One sentence for every key that does not work: a 401 does not say whether the key ever existed.
 DEAD_KEY: Final = Denial(Code.CREDENTIAL_INVALID, "the key is not valid")
-
-# Three texts of this length and the rest of a sentence fit into a reason phrase of 500 characters.
-_LISTED: Final = 3
-_LISTED_LENGTH: Final = 60
-
-# Who meets a requirement. One without a line here is met by nobody.
-_MEETS: Final = {Requirement.KEY: PrincipalKind.KEY}
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    principal: Principal
-    access: Access
-    now: int
-    version: str | None
-    whole: bool = True  # an upload names its file and size; a person who asks may leave them open
-    placed: bool = True  # and from where it would come
-
-
-def _listed(texts: Sequence[str]) -> str:
-    shown = [text if len(text) <= _LISTED_LENGTH else text[: _LISTED_LENGTH - 3] + "..." for text in texts]
-    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
-    return ", ".join(shown[:_LISTED]) + more or "nothing"
+KEYS_ONLY: Final = Denial(
+    Code.CREDENTIAL_INVALID, "this proxy takes API keys only: user __token__, the key as the password"
+)
 
 
 def _within(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
@@ -81,7 +62,7 @@ def _within(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -
     return not networks or any(plain in network for network in networks)
 
 
-def _holder(trail: Trail, policy: Policy, question: _Question) -> tuple[KeyRecord, KeyPolicy] | Denial:
+def _holder(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord, KeyPolicy] | Denial:
     who, key = question.principal, question.principal.key
     if who.kind is not PrincipalKind.KEY or key is None:
         return trail.refused("key", Denial(Code.CREDENTIAL_MISSING, "this takes an API key"))
@@ -98,19 +79,19 @@ def _holder(trail: Trail, policy: Policy, question: _Question) -> tuple[KeyRecor
         return key, key_policy
     for whose, networks in (("its policy", key_policy.networks), ("the key itself", key.networks)):
         if not _within(who.address, networks):
-            allowed = _listed([str(network) for network in networks])
+            allowed = listed([str(network) for network in networks])
             reason = f"{who.name} may not be used from {who.address}: {whose} allows {allowed}"
             return trail.refused("network", Denial(Code.NETWORK, reason))
     trail.passed("network", f"it may be used from {who.address}")
     return key, key_policy
 
 
-def _grant(trail: Trail, question: _Question, name: str, grants: tuple[Grant, ...]) -> Grant | Denial:
+def _grant(trail: Trail, question: Question, name: str, grants: tuple[Grant, ...]) -> Grant | Denial:
     access = question.access
     allowing = [each for each in grants if each.allows(access.action, access.index, access.project)]
     if not allowing:
         what = "the list of all projects" if access.project is None else quoted(access.project)
-        may = _listed([format_grant(each) for each in grants])
+        may = listed([format_grant(each) for each in grants])
         reason = f"{question.principal.name} may not {access.action} {what}: it may {may}"
         return trail.refused(name, Denial(Code.NOT_ALLOWED, reason))
     # The order of grants means nothing, so one that says create is never hidden by another that does not:
@@ -120,71 +101,30 @@ def _grant(trail: Trail, question: _Question, name: str, grants: tuple[Grant, ..
     return chosen
 
 
-def _requirement(question: _Question, rule: PackageRule) -> Denial | str:
-    if _MEETS.get(rule.require) is not question.principal.kind:
-        return Denial(Code.NOT_ALLOWED, f"{rule.label} requires {quoted(rule.require)}, which this is not")
-    return f"it requires {quoted(rule.require)}, which this is"
+def _password(trail: Trail, policy: Policy, question: Question) -> Admission | Denial:
+    """Walk with somebody whose password the index has taken: no grants, so uploads alone, and the rules."""
+    who, action = question.principal, question.access.action
+    if action is not Action.UPLOAD:
+        return trail.refused("password", Denial(Code.NOT_ALLOWED, f"{who.name} may not {action}: {WAY_OVER}"))
+    rule = ruled(trail, policy, question)
+    if isinstance(rule, Denial):
+        return rule
+    word = password_word(rule, policy.passwords)
+    return Admission(
+        rule=rule.label,
+        grant=f"passwords: {word}",
+        may_create=True,  # as the index lets its users
+        overwrite=rule.overwrite,
+        metadata=rule.metadata,
+        rate=None,
+        uses=None,
+        warning=policy.passwords.warning if word is Passwords.WARN else None,
+    )
 
 
-def _filetype(question: _Question, rule: PackageRule) -> Denial | str:
-    artifact, allowed = question.access.artifact, _listed(sorted(rule.filetypes))
-    if artifact is None:
-        return f"no file was named; it takes {allowed}"
-    if artifact.filetype not in rule.filetypes:
-        reason = f"{quoted(artifact.filename)} is of the type {artifact.filetype}: {rule.label} takes {allowed}"
-        return Denial(Code.FILETYPE, reason)
-    return f"it takes {allowed}"
-
-
-def _version(question: _Question, rule: PackageRule) -> Denial | str:
-    if not rule.versions:
-        return "it takes every version"
-    version, allowed = question.version, _listed([each.text for each in rule.versions])
-    if version is None:
-        return f"no version was named; it takes {allowed}"
-    if not any(each.matches(version) for each in rule.versions):
-        return Denial(Code.VERSION, f"version {quoted(version)} may not be uploaded: {rule.label} takes {allowed}")
-    return f"version {quoted(version)} is among {allowed}"
-
-
-def _size(question: _Question, rule: PackageRule) -> Denial | str:
-    size = question.access.size
-    if rule.max_size is None:
-        return "it has no limit of its own"
-    if size is None:
-        return f"no size was named; it takes {rule.max_size} bytes"
-    if size > rule.max_size:
-        return Denial(Code.TOO_LARGE, f"the file has {size} bytes: {rule.label} takes at most {rule.max_size}")
-    return f"{size} bytes are at most {rule.max_size}"
-
-
-_RULE_CHECKS: Final[tuple[tuple[str, Callable[[_Question, PackageRule], Denial | str]], ...]] = (
-    ("require", _requirement),
-    ("filetypes", _filetype),
-    ("versions", _version),
-    ("max_size", _size),
-)
-
-
-def _rule(trail: Trail, policy: Policy, question: _Question) -> PackageRule | Denial:
-    access = question.access
-    if access.project is None or (question.whole and (access.artifact is None or access.size is None)):
-        return trail.refused("rule", Denial(Code.FORM_INVALID, "an upload names a project, a file and its size"))
-    rule = rule_for(policy, access.project)
-    if rule is None:
-        reason = f"no package rule is about {quoted(access.project)}, so nobody may upload it"
-        return trail.refused("rule", Denial(Code.NO_RULE, reason))
-    trail.rule = rule.label
-    trail.passed("rule", f"{rule.label} is the first that matches")
-    for name, check in _RULE_CHECKS:
-        answer = check(question, rule)
-        if isinstance(answer, Denial):
-            return trail.refused(name, answer)
-        trail.passed(name, answer)
-    return rule
-
-
-def _walk(trail: Trail, policy: Policy, question: _Question) -> Admission | Denial:
+def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denial:
+    if question.principal.kind is PrincipalKind.PASSWORD:
+        return _password(trail, policy, question)
     holder = _holder(trail, policy, question)
     if isinstance(holder, Denial):
         return holder
@@ -207,7 +147,7 @@ def _walk(trail: Trail, policy: Policy, question: _Question) -> Admission | Deni
             rate=None,
             uses=None,
         )
-    rule = _rule(trail, policy, question)
+    rule = ruled(trail, policy, question)
     if isinstance(rule, Denial):
         return rule
     limits = [limit for limit in (key_policy.uses, key.uses) if limit is not None]
@@ -224,25 +164,50 @@ def _walk(trail: Trail, policy: Policy, question: _Question) -> Admission | Deni
 
 def decide(policy: Policy, principal: Principal, access: Access, *, now: int) -> Admission | Denial:
     """Say whether the principal may do this. `now` is in unix seconds."""
-    version = access.artifact.version if access.artifact else None
-    return _walk(Trail(), policy, _Question(principal, access, now, version))
+    version = access.artifact.version if access.artifact else access.version
+    return _walk(Trail(), policy, Question(principal, access, now, version, policy.passwords))
 
 
-def admit_uploader(policy: Policy, principal: Principal, index: str, *, now: int) -> Denial | None:
+def admit_uploader(
+    policy: Policy, principal: Principal, index: str, *, now: int, removals: bool = False
+) -> Denial | None:
     """Say before the body comes whether this principal may upload anything to this index at all.
+
+    With `removals`, the body may also ask for a delete.
 
     A Denial here is one that `decide` would answer for every project. None promises nothing.
     """
-    question = _Question(principal, Access(Action.UPLOAD, index, None), now, None)
+    question = Question(principal, Access(Action.UPLOAD, index, None), now, None, policy.passwords)
     holder = _holder(Trail(), policy, question)
     if isinstance(holder, Denial):
         return holder
     key, key_policy = holder
     for grants in (key_policy.allow, key.grants or key_policy.allow):
-        if not any(each.reaches(Action.UPLOAD, index) for each in grants):
-            may = _listed([format_grant(each) for each in grants])
+        actions = (Action.UPLOAD, Action.DELETE) if removals else (Action.UPLOAD,)
+        if not any(each.reaches(action, index) for each in grants for action in actions):
+            may = listed([format_grant(each) for each in grants])
             return Denial(Code.NOT_ALLOWED, f"{principal.name} may not upload here: it may {may}")
     return None
+
+
+def reaches(policy: Policy, principal: Principal, action: Action, index: str, *, now: int) -> bool:
+    """Say whether a key may do this to any project of an index: who may read none is not shown an empty list."""
+    question = Question(principal, Access(action, index, None), now, None, policy.passwords)
+    holder = _holder(Trail(), policy, question)
+    if isinstance(holder, Denial):
+        return False
+    key, key_policy = holder
+    return all(
+        any(each.reaches(action, index) for each in grants)
+        for grants in (key_policy.allow, key.grants or key_policy.allow)
+    )
+
+
+def admit_passwords(policy: Policy, *, now: int) -> Denial | None:
+    """Say before the index is asked about a password whether any could upload anything, as `admit_uploader` does."""
+    if all(password_word(rule, policy.passwords) is Passwords.REFUSE for rule in policy.packages):
+        return KEYS_ONLY
+    return policy.passwords.over(now)
 
 
 def explain(
@@ -262,7 +227,8 @@ def explain(
     """
     trail = Trail()
     version = access.artifact.version if access.artifact else version
-    decision = _walk(trail, policy, _Question(principal, access, now, version, whole=False, placed=placed))
+    question = Question(principal, access, now, version, policy.passwords, whole=False, placed=placed)
+    decision = _walk(trail, policy, question)
     if isinstance(decision, Admission) and access.action is Action.UPLOAD:
         decision = _used(trail, principal, decision)
     return Explanation(decision, trail.rule, trail.grant, tuple(trail.steps))

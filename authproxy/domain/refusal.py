@@ -15,6 +15,8 @@ class Code(StrEnum):
     # who asks
     CREDENTIAL_MISSING = "credential-missing"
     CREDENTIAL_INVALID = "credential-invalid"
+    PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a code
+    PASSWORD_ENDED = "password-ended"  # noqa: S105
     THROTTLED = "throttled"
     BUSY = "busy"
     # what is asked
@@ -36,6 +38,7 @@ class Code(StrEnum):
     MISMATCH = "mismatch"
     DIGEST = "digest"
     ARCHIVE_INVALID = "archive-invalid"
+    NOT_THERE = "not-there"
     FILE_EXISTS = "file-exists"
     TIMEOUT = "timeout"
     # what the index and this machine answer

@@ -13,6 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from authproxy.domain.grants import ANY, Grant, Pattern, glob_matches
 from authproxy.domain.names import Filetype, ProjectName, same_version, version_text
+from authproxy.domain.passwords import NO_PASSWORDS, PasswordRule, Passwords
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
 
 Network = IPv4Network | IPv6Network
@@ -108,12 +109,14 @@ class PackageRule:
 
     label: str  # how sentences and the record name this rule: "packages[0] acme-core"
     match: Pattern
+    indexes: tuple[str, ...] = ()  # in which indexes it holds; empty: in all
     require: Requirement = Requirement.KEY
     filetypes: frozenset[Filetype] = frozenset(Filetype)
     max_size: int | None = None  # bytes of one file; None: what the proxy takes at all
     overwrite: Overwrite = Overwrite.NEVER
     versions: tuple[VersionPattern, ...] = ()  # one of them must match; empty: every version
     metadata: MetadataCheck = MetadataCheck.VERIFY
+    passwords: Passwords | None = None  # None: what Policy.passwords says
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,10 @@ class Policy:
 
     key_policies: Mapping[str, KeyPolicy]
     packages: tuple[PackageRule, ...]
+    passwords: PasswordRule = NO_PASSWORDS
 
 
-def rule_for(policy: Policy, project: ProjectName) -> PackageRule | None:
-    """Find the rule that decides about this project: the first that matches."""
-    return next((rule for rule in policy.packages if rule.match.matches(project)), None)
+def rule_for(policy: Policy, project: ProjectName, index: str) -> PackageRule | None:
+    """Find the rule that decides about this project in that index: the first that matches."""
+    here = (rule for rule in policy.packages if not rule.indexes or index in rule.indexes)
+    return next((rule for rule in here if rule.match.matches(project)), None)

@@ -7,8 +7,8 @@ revoked key is admitted never again) and remembers. SQLAlchemy and sqlite3, and 
 
 from authproxy.store.database import Store
 from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
+from authproxy.store.passwords import PasswordUse
 from authproxy.store.schema import current, migrate
-from authproxy.store.uploads import UPLOAD_DEADLINE
 from authproxy.store.verdicts import (
     BUSY,
     Admitted,
@@ -30,7 +30,6 @@ from authproxy.store.verdicts import (
 
 __all__ = [
     "BUSY",
-    "UPLOAD_DEADLINE",
     "Admitted",
     "AdoptedFile",
     "Busy",
@@ -42,6 +41,7 @@ __all__ = [
     "FileUnsettled",
     "KeyDead",
     "KeyState",
+    "PasswordUse",
     "RateExceeded",
     "SchemaError",
     "Store",

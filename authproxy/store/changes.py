@@ -27,7 +27,6 @@ class Watch:
         )
         self._version: int | None = None
         self._generation = 0
-        self._told: int | None = None
 
     def close(self) -> None:
         """Let go."""
@@ -44,14 +43,6 @@ class Watch:
         except sqlite3.Error:
             return BUSY
         return self._generation
-
-    def keys_changed(self) -> bool:
-        """Say whether the generation moved since this was last asked, or is BUSY. The first answer is yes."""
-        found = self.generation()
-        if found is BUSY or found == self._told:
-            return found is BUSY
-        self._told = found
-        return True
 
     def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
         """Read one key. Raises StoreError where its row cannot be understood."""

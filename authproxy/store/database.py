@@ -8,10 +8,11 @@ from sqlalchemy import text
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.store import files, keys, uploads
+from authproxy.store import files, keys, passwords, removals, uploads
 from authproxy.store.changes import Watch
 from authproxy.store.engine import border, database_path, require_private
 from authproxy.store.errors import StoreError
+from authproxy.store.passwords import PasswordUse
 from authproxy.store.runs import Run
 from authproxy.store.schema import require_current
 from authproxy.store.verdicts import (
@@ -21,6 +22,7 @@ from authproxy.store.verdicts import (
     Claim,
     Entry,
     FileRow,
+    KeyDead,
     KeyState,
     Ticket,
     Verdict,
@@ -109,15 +111,15 @@ class Store:
         """
         return self._watch.generation()
 
-    def keys_changed(self) -> bool:
-        """Say, in microseconds, whether `generation` moved since this was last asked, or is BUSY. For one asker."""
-        return self._watch.keys_changed()
-
     def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
         """Read one key in microseconds. On BUSY ask `key`. Raises StoreError where the row cannot be understood."""
         return self._watch.peek(key_id)
 
     # Uploads
+
+    async def foresee(self, entry: Entry, claim: Claim, *, now: int) -> Verdict | None:
+        """Say what `admit` would refuse with; None where it would admit. Promises nothing, writes nothing."""
+        return await self._worker.read(lambda connection: uploads.foresee(connection, self._run, entry, claim, now))
 
     async def admit(self, entry: Entry, claim: Claim, *, now: int) -> Verdict:
         """Decide for the last time and put it on record. `now` is unix seconds.
@@ -159,22 +161,51 @@ class Store:
         """Put a refusal on record."""
         await self._worker.write(lambda connection: uploads.refuse(connection, entry, code, reason))
 
+    async def record_same(self, entry: Entry) -> None:
+        """Put on record that nothing had to be sent, because the index had these very bytes."""
+        await self._worker.write(lambda connection: uploads.note(connection, entry, outcome=Outcome.SAME))
+
+    # Deletes
+
+    async def admit_removal(self, entry: Entry, *, now: int) -> int | KeyDead:
+        """Put a delete on record, if the key still works; return its number for `complete_removal`."""
+        return await self._worker.write(lambda connection: removals.admit(connection, entry, now))
+
+    async def complete_removal(
+        self,
+        number: int,
+        outcome: Outcome,
+        *,
+        index_status: int | None,
+        time_ms: int,
+        removed: tuple[str, Sequence[str]],
+    ) -> None:
+        """End a delete. `removed`: the index, and the identities of the files that are gone from it."""
+        await self._worker.write(
+            lambda connection: removals.complete(connection, number, outcome, index_status, time_ms, removed)
+        )
+
+    # The record
+
+    async def password_uses(self) -> list[PasswordUse]:
+        """Read who used a password of the index, by user and package, the latest of each first."""
+        return await self._worker.read(passwords.uses)
+
     # Files
 
     async def file(self, index: str, identity: str) -> FileRow | None:
         """Find a stored file."""
         return await self._worker.read(lambda connection: files.find(connection, index, identity))
 
-    async def project_known(self, index: str, project: str) -> bool:
-        """Say whether any file of this project is stored."""
-        return await self._worker.read(lambda connection: files.project_known(connection, index, project))
-
     async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile]) -> None:
-        """Note files that the index has. What is known already stays; what is on its way is left to its upload."""
+        """Note what the index has of a project. What is on its way there is left to its upload.
+
+        Of a file that is known already, a hash that the index states counts, and that it is there.
+        """
         await self._worker.write(lambda connection: files.adopt(connection, index, project, found))
 
     async def set_sha256(self, row: FileRow, sha256: str) -> bool:
-        """Note the hash of an adopted file that was read back. False where it had one, or is gone."""
+        """Note the hash of a file that was read back just now. False where it is gone, or was replaced since."""
         return await self._worker.write(lambda connection: files.set_sha256(connection, row, sha256))
 
     async def forget(self, row: FileRow) -> bool:

@@ -5,6 +5,7 @@ program on the same database is never taken for it.
 """
 
 import fcntl
+import glob
 import os
 import secrets
 from contextlib import suppress
@@ -58,8 +59,9 @@ class Run:
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        for path in self._database.parent.glob(f"{self._database.name}.run-*"):
-            with suppress(FileNotFoundError):
+        for path in self._database.parent.glob(f"{glob.escape(self._database.name)}.run-*"):
+            # It may be gone meanwhile, a folder, another user's: what we cannot take away is in nobody's way.
+            with suppress(OSError):
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
                     if _lock(descriptor, wait=False):
@@ -68,19 +70,30 @@ class Run:
                     os.close(descriptor)
 
     def alive(self, name: str) -> bool:
-        """Say whether another run still holds its lock."""
+        """Say whether another run still holds its lock. One that cannot be asked counts as alive. Raises StoreError."""
+        path = self._path(name)
         try:
-            descriptor = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
+        except OSError:
+            return True
         try:
             return not _lock(descriptor, wait=False)
+        except OSError as exc:
+            raise StoreError(f"{path} cannot be locked: {exc.strerror}") from exc
         finally:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Leave nothing behind."""
-        if self._held is not None:
-            self._path(self.name).unlink(missing_ok=True)
+        """Leave nothing behind. Raises StoreError."""
+        if self._held is None:
+            return
+        path = self._path(self.name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise StoreError(f"{path} cannot be removed: {exc.strerror}") from exc
+        finally:
             os.close(self._held)
             self._held = None

@@ -16,10 +16,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 # What `migrations` ends at. Stated here too, so that opening a store does not import Alembic (tests hold them equal).
-SCHEMA: Final = "0001"
+SCHEMA: Final = "0002"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -98,19 +99,33 @@ record: Final = Table(
     Column("client", Text, nullable=False),
     Column("outcome", Text, nullable=False),  # pending, an Outcome, or denied
     Column("code", Text),  # of the Denial; null: admitted
-    Column("reason", Text),
+    Column("reason", Text),  # why it was denied; of an admitted one, what the user was told besides
     Column("index_status", Integer),
+    Column("admitted_ms", BigInteger),  # to the second; null: denied, or nothing to admit
     Column("completed_ms", BigInteger),
     sqlite_autoincrement=True,
 )
 
-# Counts a key's admissions for its rate; refusals, which anyone can cause in any number, are not in it.
+# Counts a key's admissions for its rate, by when they were made: a body may take half an hour after its head. Refusals,
+# which anyone can cause in any number, are not in it.
+_WAS_ADMITTED: Final = record.c.admitted_ms.is_not(None)
 Index(
     "ix_record_admitted",
     record.c.key_id,
+    record.c.admitted_ms,
+    sqlite_where=_WAS_ADMITTED,
+    postgresql_where=_WAS_ADMITTED,
+)
+
+# Who still uses a password of the index; keys, which are most of the record, are not in it.
+_BY_PASSWORD: Final = record.c.principal == literal_column("'password'")
+Index(
+    "ix_record_passwords",
+    record.c.owner,
+    record.c.project,
     record.c.time_ms,
-    sqlite_where=record.c.code.is_(None),
-    postgresql_where=record.c.code.is_(None),
+    sqlite_where=_BY_PASSWORD,
+    postgresql_where=_BY_PASSWORD,
 )
 
 # Uploads on their way. A claim's number is never used twice: settling one that is gone must not hit its successor.
@@ -138,6 +153,7 @@ files: Final = Table(
     Column("filename", Text, nullable=False),
     Column("sha256", Text),
     Column("record_id", BigInteger),  # of the upload; null: the index had it before us
+    Column("removed", BigInteger),  # when it was deleted through us; the row stays, since a name is for one content
     UniqueConstraint("index_name", "identity"),
     Index(None, "index_name", "project"),
     sqlite_autoincrement=True,

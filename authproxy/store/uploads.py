@@ -7,9 +7,9 @@ What is stored of a file stays until the index has said yes to another: an overw
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, CursorResult, Row, Select, bindparam, delete, insert, select, update
 
-from authproxy.domain.access import Outcome
+from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
 from authproxy.domain.keys import KeyRecord
 from authproxy.store import files
 from authproxy.store import keys as key_rows
@@ -30,14 +30,11 @@ from authproxy.store.verdicts import (
     Verdict,
 )
 
-# Seconds after which a claim is doubted even though its program lives. Whoever forwards an upload must give up sooner:
-# an hour is 2 GiB at 0.6 MiB/s.
-UPLOAD_DEADLINE: Final = 3600
-
-_PENDING: Final = "pending"
+PENDING: Final = "pending"
 _DENIED: Final = "denied"
 
-_COLUMN_OF: Final = {each.name: "index_name" if each.name == "index" else each.name for each in fields(Entry)}
+_RENAMED: Final = {"index": "index_name", "warning": "reason"}
+_COLUMN_OF: Final = {each.name: _RENAMED.get(each.name, each.name) for each in fields(Entry)}
 
 _CLAIM: Final[Select[Any]] = (
     select(claims, record.c.filename, record.c.project, record.c.version, record.c.sha256)
@@ -46,9 +43,9 @@ _CLAIM: Final[Select[Any]] = (
 )
 # The time of the admission that fills the window, if it is full.
 _NTH_LATEST: Final = (
-    select(record.c.time_ms)
-    .where(record.c.key_id == bindparam("b_key"), record.c.time_ms > bindparam("b_since"), record.c.code.is_(None))
-    .order_by(record.c.time_ms.desc())
+    select(record.c.admitted_ms)
+    .where(record.c.key_id == bindparam("b_key"), record.c.admitted_ms > bindparam("b_since"))
+    .order_by(record.c.admitted_ms.desc())
     .limit(1)
     .offset(bindparam("b_before"))
 )
@@ -73,7 +70,7 @@ _FILE_OF_RECORD: Final = (
 )
 _COMPLETE: Final = (
     update(record)
-    .where(record.c.id == bindparam("b_record"), record.c.outcome == _PENDING)
+    .where(record.c.id == bindparam("b_record"), record.c.outcome == PENDING)
     .values(outcome=bindparam("b_outcome"), index_status=bindparam("b_status"), completed_ms=bindparam("b_time"))
     .returning(*_FILE_OF_RECORD)
 )
@@ -86,18 +83,23 @@ _SETTLE: Final = (
 
 
 def admit(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict:
-    """Answer in the order key, file, uses, rate; write only on yes."""
+    """Answer as `foresee` does, and write on yes."""
+    return foresee(connection, run, entry, claim, now) or Admitted(_write(connection, run, entry, now))
+
+
+def foresee(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
+    """Say why not, in the order key, file, uses, rate; None where nothing speaks against it."""
     key = None if entry.key_id is None else key_rows.find(connection, entry.key_id)
-    no = (
-        _key_says_no(key, entry, now)
+    return (
+        key_says_no(key, entry, now)
         or _file_says_no(connection, run, entry, claim, now)
         or _uses_say_no(key, claim)
         or _rate_says_no(connection, entry, claim, now)
     )
-    return no or Admitted(_write(connection, run, entry, now))
 
 
-def _key_says_no(key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None:
+def key_says_no(key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None:
+    """Say whether the key has stopped working; whoever holds none has none that could."""
     if entry.key_id is None:
         return None
     secret = key.secret(entry.public_id or "") if key else None
@@ -110,26 +112,37 @@ def _key_says_no(key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | Non
 def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
     found = connection.execute(_CLAIM, {"b_index": entry.index, "b_identity": entry.identity}).first()
     if found is not None:
-        row = FileRow(
-            found.id,
-            found.index_name,
-            found.identity,
-            found.filename,
-            found.project,
-            found.version,
-            found.sha256,
-            pending=True,
-        )
-        mine = found.run == run.name
-        in_flight = found.id in run.in_flight if mine else run.alive(found.run)
-        return FileBusy(row) if in_flight and now - found.opened < UPLOAD_DEADLINE else FileUnsettled(row)
-    stored = None if claim.overwrite else files.find(connection, entry.index, entry.identity)
-    return FileKnown(stored) if stored else None
+        in_flight = found.id in run.in_flight if found.run == run.name else run.alive(found.run)
+        return FileBusy() if in_flight and now - found.opened < UPLOAD_DEADLINE else FileUnsettled(_claimed(found))
+    stored = files.find(connection, entry.index, entry.identity)
+    return None if stored is None or _may_take_the_place(entry, claim, stored) else FileKnown(stored)
+
+
+def _claimed(found: Row[Any]) -> FileRow:
+    return FileRow(
+        found.id,
+        found.index_name,
+        found.identity,
+        found.filename,
+        found.project,
+        found.version,
+        found.sha256,
+        ours=True,
+    )
+
+
+def _may_take_the_place(entry: Entry, claim: Claim, stored: FileRow) -> bool:
+    # 1. Of a file that was deleted: its own bytes, and others where files may be overwritten.
+    if stored.removed:
+        return claim.overwrite or stored.sha256 == entry.sha256
+    # 2. Bytes that the index has, or may have, need not be sent; to compare them is the caller's.
+    # 3. Another spelling would land beside the file and not in its place.
+    return claim.overwrite and stored.sha256 not in {None, entry.sha256} and stored.filename == entry.filename
 
 
 def _uses_say_no(key: KeyRecord | None, claim: Claim) -> UsesSpent | None:
-    limits = [limit for limit in (claim.uses_limit, key.uses if key else None) if limit is not None]
-    return UsesSpent(min(limits)) if key and limits and key.used >= min(limits) else None
+    limit = claim.uses_limit
+    return UsesSpent(limit) if key and limit is not None and key.used >= limit else None
 
 
 def _rate_says_no(connection: Connection, entry: Entry, claim: Claim, now: int) -> RateExceeded | None:
@@ -145,7 +158,7 @@ def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
     run.hold()
     if entry.key_id is not None:
         connection.execute(_SPEND, {"b_key": entry.key_id})
-    record_id = _record(connection, entry, outcome=_PENDING)
+    record_id = note(connection, entry, outcome=PENDING, admitted_ms=now * 1000)
     row = {
         "index_name": entry.index,
         "identity": entry.identity,
@@ -158,7 +171,8 @@ def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
     return Ticket(record_id, claim_id, entry.key_id)
 
 
-def _record(connection: Connection, entry: Entry, **more: object) -> int:
+def note(connection: Connection, entry: Entry, **more: object) -> int:
+    """Put a decision on record; return the number of its row."""
     row = {column: getattr(entry, name) for name, column in _COLUMN_OF.items()}
     return _number(connection.execute(_INSERT_RECORD, row | more))
 
@@ -171,7 +185,7 @@ def _number(inserted: CursorResult[Any]) -> int:
 
 def refuse(connection: Connection, entry: Entry, code: str, reason: str) -> None:
     """Put a refusal on record."""
-    _record(connection, entry, outcome=_DENIED, code=code, reason=reason)
+    note(connection, entry, outcome=_DENIED, code=code, reason=reason)
 
 
 def complete(

@@ -40,37 +40,39 @@ class Entry:
     identity: str
     size: int  # bytes
     sha256: str  # lower-case hex
-    principal: str  # a PrincipalKind: "key"
+    principal: str  # a PrincipalKind: "key", "password"
     key_id: str | None
     public_id: str | None
-    owner: str | None
+    owner: str | None  # of the key; of a password, its user
     rule: str
     grant: str
     address: str
     client: str
+    warning: str | None = None  # what the user is told besides, where the answer is yes
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What `admit` must enforce beyond the key's own row."""
+    """What `admit` must enforce."""
 
-    uses_limit: int | None = None  # of the policy; the key's own limit stands in its row, and both hold
+    uses_limit: int | None = None  # the smaller one of the key's own and its policy's (`domain.policy`)
     rate: tuple[int, int] | None = None  # (uploads, seconds)
     overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file of the index: stored, or (`FileBusy`, `FileUnsettled`) on its way there."""
+    """A file of the index: stored, or (`FileUnsettled`) on its way there."""
 
-    id: int  # of the stored file, or of the claim where `pending`
+    id: int  # of the stored file; in a FileUnsettled of the claim
     index: str
     identity: str
     filename: str
     project: str
     version: str
     sha256: str | None  # None: it was there before us and nobody has read it yet
-    pending: bool
+    ours: bool  # `sha256` is of what we sent, and not of what was found in the index, perhaps half written
+    removed: bool = False  # deleted through us; `sha256` is then of what it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,10 @@ class RateExceeded:
 
 @dataclass(frozen=True, slots=True)
 class FileKnown:
-    """The index has this file (same project, version and tags) and it may not be replaced."""
+    """The index has this file (same project, version and tags), and these bytes may not, or need not, replace it.
+
+    Where `row.sha256` is None only the index can tell which of the two.
+    """
 
     row: FileRow
 
@@ -130,8 +135,6 @@ class FileKnown:
 @dataclass(frozen=True, slots=True)
 class FileBusy:
     """Another upload of this file is under way."""
-
-    row: FileRow
 
 
 @dataclass(frozen=True, slots=True)

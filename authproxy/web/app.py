@@ -1,5 +1,6 @@
 """Where the parts meet: one request in, one response out, and every failure below becomes one response here."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -8,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import unquote
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest, RequestPayloadError, Response, StreamResponse
@@ -15,27 +17,31 @@ from aiohttp.web import BaseRequest, RequestPayloadError, Response, StreamRespon
 from authproxy.audit import Origin
 from authproxy.backend.flavour import Flavour
 from authproxy.config import Config
-from authproxy.domain.refusal import Code, Denial, Refused
+from authproxy.domain.keys import shows_secret
+from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull
 from authproxy.web import head
-from authproxy.web.errors import respond
+from authproxy.web.errors import phrase, respond
+from authproxy.web.forward_auth import is_asked
 from authproxy.web.head import Address
 from authproxy.web.own import own
 from authproxy.web.parts import Parts, assembled
 from authproxy.web.read import read
 from authproxy.web.receive import drain
+from authproxy.web.removing import is_removal, remove_at
 from authproxy.web.upload import upload
 
 log: Final = logging.getLogger("authproxy.web")
 
 # What a reload leaves as it is, because a socket, a pool, a file or a cache hangs on it.
-FIXED: Final = ("listen", "metrics", "backend", "store", "state_directory", "keys", "throttle", "log")
+FIXED: Final = ("listen", "metrics", "public_url", "backend", "store", "state_directory", "keys", "throttle", "log")
 
 STORE_DOWN: Final = Denial(Code.BUSY, "the proxy's store does not answer: its operator must mend that", retry_after=30)
 STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
     StoreBusy: Denial(Code.BUSY, "the proxy's store is busy, try again", retry_after=2),
     StoreFull: Denial(Code.STORAGE_FULL, "the proxy's disk is full: nothing was uploaded, try again later"),
 }
+KEY_IN_TARGET: Final = "a key does not belong in a URL: send it in the Authorization header, and replace this one"
 INTERNAL: Final = Denial(Code.INTERNAL, "the proxy failed: its log says how, its operator must mend that")
 
 
@@ -43,7 +49,9 @@ class App:
     """The running proxy. `handle` is what the server calls; `reload` takes a new config from the next request on."""
 
     def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+        self.parts = replace(parts, latest=lambda: self.parts.config.policy)
+        self._under_way = 0
+        self._draining: asyncio.Future[None] | None = None
 
     def reload(self, config: Config) -> list[str]:
         """Take a new config; return the names of the settings that changed there and need a restart to change here."""
@@ -51,8 +59,26 @@ class App:
         self.parts = replace(self.parts, config=replace(config, **fixed))
         return [name for name, value in fixed.items() if getattr(config, name) != value]
 
+    async def drained(self) -> None:
+        """Wait until no request is under way; from now on every answer closes its connection."""
+        self._draining = asyncio.get_running_loop().create_future()
+        if self._under_way:
+            await self._draining
+
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request, whatever happens."""
+        self._under_way += 1
+        try:
+            response = await self._handle(request)
+            if self._draining is not None and not response.prepared:
+                response.force_close()
+            return response
+        finally:
+            self._under_way -= 1
+            if self._draining is not None and not self._under_way and not self._draining.done():
+                self._draining.set_result(None)
+
+    async def _handle(self, request: BaseRequest) -> StreamResponse:
         started, parts = time.perf_counter(), self.parts
         address = head.address_of(request, parts.config.trusted_proxies)
         origin = Origin(secrets.token_hex(8), int(parts.clock() * 1000), str(address), head.client_of(request))
@@ -62,6 +88,7 @@ class App:
         response = await _refusal(parts, request, answer) if isinstance(answer, Denial) else answer
         if not response.prepared:
             response.headers.setdefault(hdrs.SERVER, "authproxy")  # aiohttp would tell its version and Python's
+            response.headers["X-Request-Id"] = origin.request_id
         _tell(parts, request, origin, action, denial, response.status, time.perf_counter() - started)
         return response
 
@@ -72,6 +99,8 @@ async def _answer(
     """Whatever goes wrong is a denial; what goes wrong unforeseen is in the log as well."""
     try:
         head.check(request)
+        if shows_secret(unquote(request.raw_path), parts.config.keys.prefix):
+            raise refuse(Code.REQUEST_INVALID, KEY_IN_TARGET)
         return await _ROUTES[action](parts, request, origin, address)
     except Refused as refused:
         return refused.denial
@@ -86,8 +115,17 @@ async def _answer(
 
 
 async def _upload(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
-    sentence = await upload(parts, request, origin, address)
-    return Response(text=f"{sentence}\n", headers={"Cache-Control": "no-store", "X-Request-Id": origin.request_id})
+    done = await upload(parts, request, origin, address)
+    headers = {"Cache-Control": "no-store"}
+    if done.warning is None:
+        return Response(text=f"{done.sentence}\n", headers=headers)
+    told = f"{done.sentence}; {done.warning}"
+    return Response(reason=phrase(told), text=f"{told}\n", headers=headers)
+
+
+async def _delete(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
+    sentence = await remove_at(parts, request, origin, address)
+    return Response(text=f"{sentence}\n", headers={"Cache-Control": "no-store"})
 
 
 async def _read(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
@@ -98,20 +136,25 @@ async def _own(parts: Parts, request: BaseRequest, _origin: Origin, address: Add
     return await own(parts, request, address)
 
 
-_ROUTES: Final = {"upload": _upload, "own": _own, "read": _read}
+_ROUTES: Final = {"upload": _upload, "delete": _delete, "auth": _own, "own": _own, "read": _read}
 
 
 def _action(flavour: Flavour, request: BaseRequest) -> str:
     path = request.raw_path
     if request.method == hdrs.METH_POST and path in flavour.uploads:
         return "upload"
+    if is_removal(flavour, request):
+        return "delete"
+    if is_asked(path):
+        return "auth"
     return "own" if path.startswith(("/-", "/_/")) else "read"
 
 
 async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> StreamResponse:
     """Let the client finish, so that it listens, and then tell it."""
-    whole = await drain(request, parts.config.limits)
-    response = respond(denial, request)
+    # Whoever was too slow has had its time already.
+    whole = denial.code is not Code.TIMEOUT and await drain(request, parts.config.limits)
+    response = respond(denial, request, to_front=is_asked(request.raw_path))
     if not whole:
         response.force_close()
     if request.writer.output_size > 0 and request.transport is not None:
@@ -132,6 +175,9 @@ def _tell(
     """Count the request and log it in one line; what the client wrote appears as bounded data only."""
     answer = denial.code if denial else "ok" if status < HTTPStatus.BAD_REQUEST else "index"
     parts.metrics.count(action, answer, seconds)
+    if denial is not None and denial.code is Code.MISCONFIGURED:
+        parts.metrics.misconfigured.set(1)
+        log.error("the index refuses this proxy", extra={"request_id": origin.request_id, "reason": denial.reason})
     level = logging.WARNING if denial is not None and status != HTTPStatus.UNAUTHORIZED else logging.INFO
     if log.isEnabledFor(level):
         log.log(

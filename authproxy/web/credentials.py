@@ -9,6 +9,7 @@ from aiohttp.web import BaseRequest
 
 from authproxy.authority.credential import Credential, credential_of
 from authproxy.domain.access import Principal, PrincipalKind
+from authproxy.domain.policy import KEYS_ONLY
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.web.head import Address
 from authproxy.web.parts import Parts
@@ -21,11 +22,15 @@ def presented(parts: Parts, request: BaseRequest) -> Credential | None:
 
 async def key_holder(parts: Parts, request: BaseRequest, address: Address) -> Principal:
     """Prove who asks where only a key will do. Raises Refused (credential-missing, credential-invalid, ...)."""
-    credential = presented(parts, request)
+    return await holder_of(parts, presented(parts, request), address)
+
+
+async def holder_of(parts: Parts, credential: Credential | None, address: Address) -> Principal:
+    """Prove who presents this, where only a key will do. Raises Refused as `key_holder` does."""
     if credential is None:
         raise refuse(Code.CREDENTIAL_MISSING, "this needs an API key: user __token__, the key as the password")
     if credential.key_text is None:
-        raise refuse(Code.CREDENTIAL_INVALID, "this proxy takes API keys only: user __token__, the key as the password")
+        raise Refused(KEYS_ONLY)
     return await proved(parts, credential.key_text, address)
 
 

@@ -15,6 +15,8 @@ from authproxy.domain.refusal import Code, Denial
 STATUS: Final[dict[Code, int]] = {
     Code.CREDENTIAL_MISSING: 401,
     Code.CREDENTIAL_INVALID: 401,
+    Code.PASSWORD_WRONG: 401,
+    Code.PASSWORD_ENDED: 401,
     Code.THROTTLED: 429,
     Code.BUSY: 503,
     # A question of policy is never answered with 404 (uv would install the public package of that name), 409 (twine
@@ -36,6 +38,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.MISMATCH: 400,
     Code.DIGEST: 400,
     Code.ARCHIVE_INVALID: 400,
+    Code.NOT_THERE: 404,  # to whom the delete was allowed
     Code.FILE_EXISTS: 400,
     Code.TIMEOUT: 408,
     Code.INDEX_REFUSED: 400,
@@ -46,6 +49,9 @@ STATUS: Final[dict[Code, int]] = {
     Code.INTERNAL: 500,
 }
 
+# What nginx's auth_request takes for a no; it makes a 500 of every other status. A 5xx is no answer, and no yes either.
+FRONT: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
 # Both spaces and an answer line of 8 KiB (aiohttp's and urllib3's limit) would allow more; nobody reads more.
 REASON_LIMIT: Final = 500
 
@@ -55,11 +61,18 @@ CHALLENGE: Final = 'Basic realm="pypi"'
 _ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
 
 
-def respond(denial: Denial, request: BaseRequest) -> Response:
-    """Build the response for a refusal, in the form that this client's Accept header asks for."""
+def respond(denial: Denial, request: BaseRequest, *, to_front: bool = False) -> Response:
+    """Build the response for a refusal, in the form that this client's Accept header asks for.
+
+    `to_front` says that a web server asked whether it may serve a read: it gets a status of `FRONT` for every no, and
+    the sentence in a header, since nginx reads nothing else.
+    """
     status = STATUS[denial.code]
     reason = phrase(denial.reason)
     headers = {**_ALWAYS, "Vary": "Authorization", "Cache-Control": "no-store"}
+    if to_front and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = status if status in FRONT else HTTPStatus.FORBIDDEN
+        headers["X-Authproxy-Reason"] = reason
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = CHALLENGE
     if denial.retry_after is not None:

@@ -5,12 +5,13 @@ with chunked framing, and coded bodies. What is refused here is refused for ever
 route table (`backend.flavour`), not here.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from aiohttp import HttpVersion11, hdrs
+from aiohttp import HttpVersion10, HttpVersion11, hdrs
 from aiohttp.web import BaseRequest
 
 from authproxy.domain.refusal import Code, refuse
@@ -34,6 +35,9 @@ _LENGTH: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 # What a client calls itself goes into the log and the record; more than this says nothing more.
 CLIENT_LIMIT: Final = 120
 
+# RFC 4291 in its longest form, with an IPv4 address at the end. A name of an interface behind it is nobody's to know.
+ADDRESS_LIMIT: Final = 45
+
 _ANY: Final[Address] = ip_address("0.0.0.0")  # noqa: S104 - a unix socket has no address; nothing listens there
 
 
@@ -43,7 +47,7 @@ def check(request: BaseRequest) -> None:
     for name in SINGLE:
         if len(headers.getall(name, ())) > 1:
             raise refuse(Code.REQUEST_INVALID, f"the request has more than one {name} header, send one")
-    if request.version > HttpVersion11:
+    if request.version not in (HttpVersion10, HttpVersion11):
         raise refuse(Code.REQUEST_INVALID, "this proxy speaks HTTP/1.1")
     host = headers.get(hdrs.HOST)
     if (host is None and request.version == HttpVersion11) or (host is not None and not _HOST.fullmatch(host)):
@@ -75,32 +79,49 @@ def no_body(request: BaseRequest) -> None:
         raise refuse(Code.REQUEST_INVALID, f"a {request.method} request has no body here, send it without one")
 
 
+def peer_of(request: BaseRequest) -> Address:
+    """Who holds the other end of the connection, whatever the headers say."""
+    peername = request.transport.get_extra_info("peername") if request.transport else None
+    return _address(peername[0].partition("%")[0]) if isinstance(peername, tuple) else _ANY
+
+
+def within(address: Address, networks: Sequence[Network]) -> bool:
+    """Whether an address lies in one of the networks."""
+    return any(address in network for network in networks if network.version == address.version)
+
+
 def address_of(request: BaseRequest, trusted: Sequence[Network]) -> Address:
     """Who sent the request: the peer, or what a trusted proxy says of it.
 
     X-Forwarded-For is read from the right, past our own proxies, to the first address that is not one of them; what
     stands left of that is anybody's claim. An entry that is no address ends the walk at the proxy that sent it.
     """
-    peername = request.transport.get_extra_info("peername") if request.transport else None
-    address = _plain(ip_address(peername[0].partition("%")[0])) if isinstance(peername, tuple) else _ANY
+    address = peer_of(request)
     if not trusted:
         return address
     for hop in reversed(",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ())).split(",")):
-        if not any(address in network for network in trusted if network.version == address.version):
+        if not within(address, trusted):
             return address
         try:
-            address = _plain(ip_address(hop.strip()))
+            address = _address(hop.strip().partition("%")[0])
         except ValueError:
             return address
     return address
 
 
-def _plain(address: Address) -> Address:
-    """An IPv4 address that arrives on an IPv6 socket is that IPv4 address."""
+# The same few proxies and machines ask again and again, and a parse takes longer than the rest of the walk.
+@functools.lru_cache(maxsize=4096)
+def _address(text: str) -> Address:
+    """Read an address; one of IPv4 that arrives on an IPv6 socket is that IPv4 address."""
+    if len(text) > ADDRESS_LIMIT:
+        raise ValueError("this is longer than any address")
+    address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def client_of(request: BaseRequest) -> str:
     """What the client calls itself, as printable ASCII of bounded length."""
     said = request.headers.get(hdrs.USER_AGENT, "")[:CLIENT_LIMIT]
+    if said.isascii() and said.isprintable():
+        return said
     return "".join(c if " " <= c <= "~" else "?" for c in said)

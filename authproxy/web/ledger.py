@@ -1,17 +1,19 @@
 """What stands between a decision and the index: is the project there, is the file there, whose claim is it.
 
-Our own rows answer where they can. Where they cannot (a project that we never saw, a row that a crash left open, a file
-from before our time) the index itself is asked, and what it says is kept. The index's own no-overwrite compares
+Our own rows answer where they can. Where they cannot (a row that a crash left open, a file that did not come through
+us) the index itself is asked, and what it says is kept; and once per project and running proxy it is asked in any case,
+since somebody may have gone to it past us, and a database may be a restored one. The index's own no-overwrite compares
 exact strings (measured: `Victim-1.0.tar.gz` lands beside `victim-1.0.tar.gz`), so it does not help.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from authproxy.authority.recent import Recent
 from authproxy.backend.client import Backend
 from authproxy.backend.flavour import IndexFile
 from authproxy.domain.access import Access
-from authproxy.domain.names import Artifact, ProjectName, artifact
+from authproxy.domain.names import Artifact, ProjectName
 from authproxy.domain.policy import DEAD_KEY, Admission, Overwrite
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
 from authproxy.store import (
@@ -35,6 +37,8 @@ from authproxy.store import (
 ATTEMPTS: Final = 3
 # A concurrent upload of the same file is over soon, or was cut off; in seconds.
 AGAIN: Final = 2
+# How many projects are remembered as compared with the index: 2 MB of names. One that fell out costs one request more.
+COMPARED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Ledger:
 
     store: Store
     backend: Backend
+    _compared: Recent[tuple[str, ProjectName], bool] = field(default_factory=lambda: Recent(COMPARED), repr=False)
 
     async def claim(
         self, entry: Entry, access: Access, admission: Admission, *, now: int
@@ -59,89 +64,113 @@ class Ledger:
         Raises Refused where the index is needed and cannot be asked.
         """
         wanted = _artifact(access)
-        if not await self.store.project_known(access.index, wanted.project):
-            found = await self.backend.files(wanted.project)
-            if found is None and not admission.may_create:
-                return _may_not_create(entry, wanted.project)
-            await self._adopt(access.index, wanted.project, found or ())
         claim = Claim(
             uses_limit=admission.uses,
             rate=(admission.rate.count, admission.rate.seconds) if admission.rate else None,
             overwrite=admission.overwrite is Overwrite.ALLOW,
         )
+        if not self._compared.get((access.index, wanted.project)):
+            foreseen = await self.store.foresee(entry, claim, now=now)
+            denial = _denied(foreseen, entry, wanted) or await self._compare(entry, wanted, admission)
+            if denial is not None:
+                return denial
         for _ in range(ATTEMPTS):
-            if claim.overwrite and (other := await self._other_spelling(access.index, wanted)):
-                return _exists(wanted, f"the index has it as {quoted(other.filename)}, use that name to replace it")
             verdict = await self.store.admit(entry, claim, now=now)
             if isinstance(verdict, Admitted):
                 return verdict.ticket
-            answer = await self._answer(verdict, entry, wanted)
+            answer = _denied(verdict, entry, wanted) or await self._answer(verdict, entry, wanted, claim)
             if answer is not None:
                 return answer
         return _busy(wanted)
 
+    async def already_there(self, access: Access) -> SameFile | Denial:
+        """Say what the index has of a file that it refused because it has it: these bytes, or others; and learn it.
+
+        To be asked once the upload is completed: until then what the index has is taken for a part of it. Raises
+        Refused where the index cannot be asked.
+        """
+        wanted = _artifact(access)
+        found = await self.backend.files(access.index, wanted.project) or ()
+        await self._adopt(access.index, wanted.project, found)
+        there = _spelled(found, wanted, wanted.filename)
+        if there is None:
+            return _exists(wanted, "the index has it and does not list it")
+        if await self._sha256(there) == access.sha256:
+            return SameFile(there.filename)
+        return _other_bytes(there.filename, wanted)
+
+    async def remember(self, index: str, project: ProjectName, files: tuple[IndexFile, ...]) -> None:
+        """Note files that are about to be deleted, with their hashes. Raises Refused where the index is needed."""
+        self._compared.drop((index, project))  # it may be gone with them
+        await self._adopt(index, project, files)
+        for file in files:
+            row = await self.store.file(index, file.artifact.identity)
+            if row is not None and row.sha256 is None:
+                await self.store.set_sha256(row, await self._sha256(file))
+
     async def arrived(self, access: Access) -> bool:
         """Whether the index has exactly this file, for an upload that it did not answer clearly."""
         try:
-            there = await self._in_index(_artifact(access))
+            wanted = _artifact(access)
+            there = await self._in_index(access.index, wanted, wanted.filename)
             return there is not None and await self._sha256(there) == access.sha256
         except Refused:
             return False
 
-    async def _answer(self, verdict: Verdict, entry: Entry, wanted: Artifact) -> SameFile | Denial | None:
-        """Turn what `admit` said into an answer; None means that the question is now worth asking again."""
+    async def _compare(self, entry: Entry, wanted: Artifact, admission: Admission) -> Denial | None:
+        """Learn what the index has of a project; refuse to make one that it does not have without the right to."""
+        found = await self.backend.files(entry.index, wanted.project)
+        if found is None and not admission.may_create:
+            return _may_not_create(entry, wanted.project)
+        await self._adopt(entry.index, wanted.project, found or ())
+        # A project that is not there is asked for again until it is: whoever comes next may lack the right to make it.
+        if found is not None:
+            self._compared.put((entry.index, wanted.project), value=True)
+        return None
+
+    async def _answer(self, verdict: Verdict, entry: Entry, wanted: Artifact, claim: Claim) -> SameFile | Denial | None:
+        """Ask the index what our rows cannot say; None means that the question is now worth asking again."""
         match verdict:
-            case KeyDead():
-                return DEAD_KEY
-            case UsesSpent(limit):
-                return Denial(Code.USES_SPENT, f"key {entry.public_id} was for {limit} uploads, and all are used up")
-            case RateExceeded(retry_after):
-                reason = f"key {entry.public_id} uploads faster than its policy allows, try again in {retry_after} s"
-                return Denial(Code.RATE, reason, retry_after)
-            case FileBusy():
-                return _busy(wanted)
             case FileUnsettled(row):
-                there = await self._in_index(wanted)
+                there = await self._in_index(entry.index, wanted, row.filename)
                 await self.store.settle(row, await self._sha256(there) if there else None)
                 return None
+            case FileKnown(row) if row.ours and row.sha256 != entry.sha256:
+                return _other_bytes(row.filename, wanted, replaceable=claim.overwrite)
             case FileKnown(row):
-                return await self._known(row, entry, wanted)
-            case Admitted():
+                return await self._known(row, entry, wanted, claim)
+            case Admitted() | KeyDead() | UsesSpent() | RateExceeded() | FileBusy():
                 return None
 
-    async def _known(self, row: FileRow, entry: Entry, wanted: Artifact) -> SameFile | Denial | None:
-        sha256 = row.sha256
-        if sha256 is None or sha256 == entry.sha256:
-            there = await self._in_index(wanted)
-            if there is None:
-                await self.store.forget(row)
-                return None
-            if sha256 is None:
-                sha256 = await self._sha256(there)
-                await self.store.set_sha256(row, sha256)
-        if sha256 == entry.sha256:
+    async def _known(self, row: FileRow, entry: Entry, wanted: Artifact, claim: Claim) -> SameFile | Denial | None:
+        """Look at the file in the index: it may be gone, and what was found there once may have been half of it."""
+        there = await self._in_index(entry.index, wanted, row.filename)
+        if there is None:
+            await self.store.forget(row)
+            return None
+        told = _sha256_of(there)
+        if row.sha256 == entry.sha256 and told in {None, entry.sha256}:
             return SameFile(row.filename)
-        return _exists(wanted, f"{quoted(row.filename)} has other bytes, release a new version instead")
-
-    async def _other_spelling(self, index: str, wanted: Artifact) -> FileRow | None:
-        row = await self.store.file(index, wanted.identity)
-        return row if row is not None and row.filename != wanted.filename else None
+        sha256 = told or await self._sha256(there)
+        if sha256 != row.sha256:
+            await self.store.set_sha256(row, sha256)
+        if sha256 == entry.sha256:
+            return SameFile(there.filename)
+        if claim.overwrite and row.filename == wanted.filename:
+            return None
+        return _other_bytes(row.filename, wanted, replaceable=claim.overwrite)
 
     async def _adopt(self, index: str, project: ProjectName, found: tuple[IndexFile, ...]) -> None:
         files = [
-            AdoptedFile(known.identity, known.filename, known.version, _sha256_of(file))
+            AdoptedFile(file.artifact.identity, file.filename, file.artifact.version, _sha256_of(file))
             for file in found
-            if (known := _reads_as(file.filename)) is not None and known.project == project
+            if file.artifact.project == project
         ]
         if files:
             await self.store.adopt(index, project, files)
 
-    async def _in_index(self, wanted: Artifact) -> IndexFile | None:
-        for file in await self.backend.files(wanted.project) or ():
-            known = _reads_as(file.filename)
-            if known is not None and known.identity == wanted.identity:
-                return file
-        return None
+    async def _in_index(self, index: str, wanted: Artifact, filename: str) -> IndexFile | None:
+        return _spelled(await self.backend.files(index, wanted.project) or (), wanted, filename)
 
     async def _sha256(self, file: IndexFile) -> str:
         found = _sha256_of(file) or await self.backend.sha256(file.path)
@@ -157,16 +186,33 @@ def _artifact(access: Access) -> Artifact:
     return access.artifact
 
 
-def _reads_as(filename: str) -> Artifact | None:
-    """An index also holds files that we would not take (eggs, old spellings); no upload of ours collides with them."""
-    try:
-        return artifact(filename)
-    except Refused:
-        return None
+def _spelled(files: tuple[IndexFile, ...], wanted: Artifact, filename: str) -> IndexFile | None:
+    """Find a file whatever its spelling, `filename` first where the index has more than one."""
+    alike = [file for file in files if file.artifact.identity == wanted.identity]
+    return min(alike, key=lambda file: file.filename != filename, default=None)
 
 
 def _sha256_of(file: IndexFile) -> str | None:
     return file.digest[1] if file.digest is not None and file.digest[0] == "sha256" else None
+
+
+def _denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial | None:
+    """Say which refusals stand whatever the index has."""
+    match verdict:
+        case KeyDead():
+            return DEAD_KEY
+        case UsesSpent(limit):
+            return Denial(Code.USES_SPENT, f"key {entry.public_id} was for {limit} uploads, and all are used up")
+        case RateExceeded(retry_after):
+            reason = f"key {entry.public_id} uploads faster than its policy allows, try again in {retry_after} s"
+            return Denial(Code.RATE, reason, retry_after)
+        case FileBusy():
+            return _busy(wanted)
+        case FileKnown(row) if row.removed:
+            why = f"{quoted(row.filename)} was deleted and had other bytes, release a new version instead"
+            return _exists(wanted, why)
+        case Admitted() | FileKnown() | FileUnsettled() | None:
+            return None
 
 
 def _may_not_create(entry: Entry, project: ProjectName) -> Denial:
@@ -175,6 +221,12 @@ def _may_not_create(entry: Entry, project: ProjectName) -> Denial:
         f"key {entry.public_id} may not create the project {quoted(project)}: the index has no such project, and "
         f"{entry.grant} does not say create",
     )
+
+
+def _other_bytes(filename: str, wanted: Artifact, *, replaceable: bool = False) -> Denial:
+    if replaceable:
+        return _exists(wanted, f"the index has it as {quoted(filename)}, use that name to replace it")
+    return _exists(wanted, f"{quoted(filename)} has other bytes, release a new version instead")
 
 
 def _exists(wanted: Artifact, why: str) -> Denial:

@@ -29,10 +29,17 @@ class Metrics:
             registry=self.registry,
         )
 
+        # Finding a counter by its labels takes longer than counting, and every request is counted.
+        self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+
     def count(self, action: str, answer: str, seconds: float) -> None:
         """Count one answer. Both words are ours, so the set of labels is closed."""
-        self.requests.labels(action, answer).inc()
-        self.seconds.labels(action).observe(seconds)
+        known = self._counted.get((action, answer))
+        if known is None:
+            known = self._counted[action, answer] = self.requests.labels(action, answer), self.seconds.labels(action)
+        requests, histogram = known
+        requests.inc()
+        histogram.observe(seconds)
 
     async def show(self, request: BaseRequest) -> Response:
         """Answer a scrape."""

@@ -8,8 +8,8 @@ from aiohttp.web import BaseRequest, Response
 
 from authproxy.domain.grants import format_grant
 from authproxy.domain.refusal import Code, refuse
-from authproxy.store import StoreError
 from authproxy.web.credentials import key_holder
+from authproxy.web.forward_auth import PATH, forward_auth, is_asked
 from authproxy.web.head import Address, no_body
 from authproxy.web.parts import Parts
 
@@ -23,14 +23,8 @@ async def healthz(_parts: Parts, _request: BaseRequest, _address: Address) -> Re
 
 async def readyz(parts: Parts, _request: BaseRequest, _address: Address) -> Response:
     """Say whether an upload could pass now, and if not, what is missing."""
-    missing = []
-    try:
-        await parts.store.ping()
-    except StoreError as exc:
-        missing.append(f"store: {exc}\n")
-    if (trouble := await parts.backend.trouble()) is not None:
-        missing.append(f"index: {trouble}\n")
-    return Response(status=503 if missing else 200, text="".join(missing) or "ready\n")
+    missing = await parts.readiness.missing()
+    return Response(status=503 if missing else 200, text="".join(f"{each}\n" for each in missing) or "ready\n")
 
 
 async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Response:
@@ -43,7 +37,7 @@ async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Respon
         "id": key.id,
         "owner": key.owner,
         "policy": key.policy,
-        "allow": [format_grant(grant) for grant in key.grants or (policy.allow if policy else ())],
+        "allow": [format_grant(grant) for grant in (key.grants or policy.allow if policy else ())],
         "expires": key.expires,
     }
     headers = {"Cache-Control": "no-store", "Vary": "Authorization", "Content-Type": "application/json"}
@@ -59,6 +53,7 @@ OWN: Final[dict[str, Handler]] = {
     "/-/healthz": healthz,
     "/-/readyz": readyz,
     "/-/whoami": whoami,
+    PATH: forward_auth,
     "/_/oidc/audience": no_publishing,
 }
 
@@ -66,7 +61,7 @@ OWN: Final[dict[str, Handler]] = {
 async def own(parts: Parts, request: BaseRequest, address: Address) -> Response:
     """Answer a request for one of our own paths. Raises Refused."""
     path = request.raw_path
-    handler = OWN.get(path)
+    handler = forward_auth if is_asked(path) else OWN.get(path)
     if handler is None or request.method not in ("GET", "HEAD"):
         raise refuse(Code.NO_ROUTE, f"this is no page of the proxy's own, GET one of {', '.join(OWN)}")
     no_body(request)

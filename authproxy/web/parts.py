@@ -1,5 +1,6 @@
 """What every request needs, put together once. A reload replaces the whole, so that one request sees one config."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -7,16 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from authproxy.authority import Authority
-from authproxy.authority.hashing import HashingPool
+from authproxy.authority.hashing import HashingPool, spare_threads
 from authproxy.authority.throttle import Throttle
 from authproxy.backend.client import Backend, Upstream
+from authproxy.backend.devpi import devpi
+from authproxy.backend.flavour import Flavour
 from authproxy.backend.pypiserver import PYPISERVER
-from authproxy.config import Config
+from authproxy.config import Config, FlavourName
+from authproxy.domain.policy import Policy
 from authproxy.store import Store
 from authproxy.web.ledger import Ledger
 from authproxy.web.metrics import Metrics
-
-FLAVOURS: Final = {PYPISERVER.name: PYPISERVER}
+from authproxy.web.passwords import IndexPasswords
+from authproxy.web.readers import Readers
+from authproxy.web.readiness import Readiness
 
 # The verified-key cache is keyed with so many random bytes; they live and die with the process.
 PROCESS_KEY_BYTES: Final = 32
@@ -32,7 +37,18 @@ class Parts:
     backend: Backend
     ledger: Ledger
     metrics: Metrics
+    passwords: IndexPasswords
+    readers: Readers
+    readiness: Readiness
+    archives: asyncio.Semaphore  # archives are read one per spare core: reading one is seconds of CPU at worst
     clock: Callable[[], float]
+    # The rules as they are now: a body may take half an hour, and what was forbidden meanwhile is forbidden.
+    latest: Callable[[], Policy] | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The rules of this moment, where `config` holds those of the request's first."""
+        return self.config.policy if self.latest is None else self.latest()
 
     def now(self) -> int:
         """Unix seconds."""
@@ -43,7 +59,7 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
     """Open every part; the stack closes them in reverse. Raises StoreError where the store cannot be opened."""
     store = await Store.open(config.store)
     stack.push_async_callback(store.close)
-    backend = await stack.enter_async_context(Backend(upstream_of(config), FLAVOURS[config.backend.flavour]))
+    backend = await stack.enter_async_context(Backend(upstream_of(config), flavour_of(config)))
     throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
     authority = Authority(
         store,
@@ -53,7 +69,30 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
         throttle=throttle,
     )
     stack.push_async_callback(authority.close)
-    return Parts(config, store, authority, backend, Ledger(store, backend), Metrics(), clock)
+    passwords = IndexPasswords(backend, authority)
+    ledger, readers = Ledger(store, backend), Readers(backend.flavour)
+    return Parts(
+        config,
+        store,
+        authority,
+        backend,
+        ledger,
+        Metrics(),
+        passwords,
+        readers,
+        Readiness(store, backend),
+        asyncio.Semaphore(spare_threads()),
+        clock,
+    )
+
+
+def flavour_of(config: Config) -> Flavour:
+    """The kind of index of a config, with the indexes that stand here."""
+    match config.backend.flavour:
+        case FlavourName.PYPISERVER:
+            return PYPISERVER
+        case FlavourName.DEVPI:
+            return devpi(config.backend.indexes)
 
 
 def upstream_of(config: Config) -> Upstream:

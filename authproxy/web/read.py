@@ -1,10 +1,15 @@
 """Reads: a page or a file of the index, streamed through as it comes.
 
-Whose credentials go out is decided here and nowhere else. The service credentials are lent to a key that may read and,
-under `reads: open`, to everybody; a client's own password passes under `reads: index` alone; a key never passes.
+Whose credentials go out is decided here and nowhere else. The service credentials are lent to a key that may read
+(`web.readers`) and, under `reads: open`, to everybody; a client's own password passes under `reads: index` alone; a key
+never passes. Under `reads: key` nobody reads without one.
 """
 
+import asyncio
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -12,14 +17,20 @@ from aiohttp import hdrs
 from aiohttp.web import BaseRequest, Response, StreamResponse
 from multidict import CIMultiDict
 
-from authproxy.backend.flavour import Asked, match
+from authproxy.backend.answer import MISCONFIGURED
+from authproxy.backend.client import PAGE_LIMIT, REFUSALS, whole
+from authproxy.backend.flavour import Asked
 from authproxy.config import Reads
-from authproxy.domain.access import Access, Principal
-from authproxy.domain.policy import Admission, decide
-from authproxy.domain.refusal import Code, refuse
-from authproxy.web.credentials import presented, proved
+from authproxy.domain.access import Principal
+from authproxy.domain.names import ProjectName
+from authproxy.domain.policy import reaches
+from authproxy.domain.refusal import Code, Refused, refuse
+from authproxy.web.credentials import holder_of, presented
 from authproxy.web.head import Address, body_length, no_body
+from authproxy.web.listing import UNREADABLE, narrowed
 from authproxy.web.parts import Parts
+from authproxy.web.readers import may_read
+from authproxy.web.receive import STALL
 
 log: Final = logging.getLogger("authproxy.read")
 
@@ -62,37 +73,73 @@ SEARCH_LIMIT: Final = 64 * 1024
 
 async def read(parts: Parts, request: BaseRequest, address: Address) -> StreamResponse:
     """Answer a read. Raises Refused while nothing has been answered yet."""
-    asked = match(parts.backend.flavour, request.method, request.raw_path)
+    asked = parts.readers.asked(request.method, request.raw_path)
+    reader = await _reader(parts, request, asked, address)
     body = await _body(request)
-    holder, credentials = await _credentials(parts, request, asked, address)
     passed = {str(name): value for name in PASSED if (value := request.headers.get(name)) is not None}
-    headers = {**passed, **credentials, "X-Forwarded-For": str(address)}
+    headers = {**passed, **reader.own, "X-Forwarded-For": str(address)}
     if body is not None:
         headers[hdrs.CONTENT_TYPE] = "text/xml"
-    async with parts.backend.read(request.method, asked.target, headers, body) as answer:
-        if answer.status == 401 and holder is not None:
+    if reader.part:
+        return await _part_of_a_listing(parts, request, asked, reader)
+    ask = parts.backend.lent if reader.lent else parts.backend.read
+    async with ask(request.method, asked.target, headers, body) as answer:
+        if reader.lent and answer.status in REFUSALS:
+            raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
+        if answer.status == HTTPStatus.UNAUTHORIZED and reader.holder is not None:
             raise refuse(
                 Code.NOT_ALLOWED,
-                f"{holder.name} has no read grant and the index asks for a password: read with the index's own, or ask "
-                "for a key that may read",
+                f"{reader.holder.name} has no read grant and the index asks for a password: read with the index's own, "
+                "or ask for a key that may read",
             )
         return await _stream(request, answer)
 
 
-async def _credentials(
-    parts: Parts, request: BaseRequest, asked: Asked, address: Address
-) -> tuple[Principal | None, dict[str, str]]:
-    """Who holds a key, and the Authorization header that goes to the index, if any."""
-    credential = presented(parts, request)
-    everybody = parts.config.reads is Reads.OPEN
-    if credential is not None and credential.key_text is not None:
-        holder = await proved(parts, credential.key_text, address)
-        access = Access(asked.action, asked.index, asked.project)
-        may = everybody or isinstance(decide(parts.config.policy, holder, access, now=parts.now()), Admission)
-        return holder, parts.backend.credentials() if may else {}
-    if everybody:
-        return None, parts.backend.credentials()
-    return None, {hdrs.AUTHORIZATION: credential.foreign} if credential and credential.foreign else {}
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Who holds a key, if anybody, and by whose credentials the index is asked."""
+
+    holder: Principal | None
+    lent: bool  # by ours
+    own: Mapping[str, str] = field(default_factory=dict, repr=False)  # by the reader's own, as a header
+    part: bool = False  # of a list of all projects, only those that the holder may read
+
+
+async def _reader(parts: Parts, request: BaseRequest, asked: Asked, address: Address) -> _Reader:
+    credential, reads = presented(parts, request), parts.config.reads
+    if reads is Reads.KEY or (credential is not None and credential.key_text is not None):
+        holder = await holder_of(parts, credential, address)
+        denial = parts.readers.may_read(parts.config, holder, asked, now=parts.now())
+        if denial is not None and reads is Reads.KEY:
+            if asked.listing and reaches(parts.config.policy, holder, asked.action, asked.index, now=parts.now()):
+                return _Reader(holder, lent=asked.lends, part=True)
+            raise Refused(denial)
+        return _Reader(holder, lent=denial is None and asked.lends)
+    if reads is Reads.OPEN:
+        return _Reader(None, lent=asked.lends)
+    foreign = {str(hdrs.AUTHORIZATION): credential.foreign} if credential and credential.foreign else {}
+    return _Reader(None, lent=False, own=foreign)
+
+
+async def _part_of_a_listing(parts: Parts, request: BaseRequest, asked: Asked, reader: _Reader) -> Response:
+    """The list of all projects as the index has it, less what the holder may not read."""
+    names = (hdrs.ACCEPT, hdrs.USER_AGENT)
+    headers = {str(name): request.headers[name] for name in names if name in request.headers}
+    async with parts.backend.lent(hdrs.METH_GET, asked.target, headers) as answer:
+        if answer.status in REFUSALS:
+            raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
+        page = await whole(answer, PAGE_LIMIT) if answer.status == HTTPStatus.OK else None
+        media = answer.headers.get(hdrs.CONTENT_TYPE, "")
+        if page is None:
+            raise refuse(Code.INDEX_UNREACHABLE, UNREADABLE)
+
+    config, holder, now = parts.config, reader.holder, parts.now()
+
+    def shown(project: ProjectName) -> bool:
+        return holder is not None and may_read(config, holder, replace(asked, project=project), now=now) is None
+
+    body = await asyncio.to_thread(narrowed, page, media, shown)
+    return Response(body=body, headers={hdrs.CONTENT_TYPE: media, hdrs.VARY: "Authorization, Accept"})
 
 
 async def _body(request: BaseRequest) -> bytes | None:
@@ -102,21 +149,30 @@ async def _body(request: BaseRequest) -> bytes | None:
         return None
     if body_length(request) > SEARCH_LIMIT:
         raise refuse(Code.TOO_LARGE, f"a search takes at most {SEARCH_LIMIT} bytes")
-    return await request.read()
+    try:
+        async with asyncio.timeout(STALL):
+            return await request.read()
+    except TimeoutError as exc:
+        raise refuse(Code.TIMEOUT, "the search came in too slowly, try again") from exc
 
 
 async def _stream(request: BaseRequest, answer: aiohttp.ClientResponse) -> StreamResponse:
     headers = _headers(answer)
     if request.method == hdrs.METH_HEAD or (answer.content_length or SMALL + 1) <= SMALL:
-        return Response(status=answer.status, reason=answer.reason, headers=headers, body=await answer.read())
+        try:
+            body = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise refuse(Code.INDEX_UNREACHABLE, "the index broke off in the middle of an answer, try again") from exc
+        return Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
     response = StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     await response.prepare(request)
     try:
         while piece := await answer.content.readany():
-            await response.write(piece)
-    except (aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(STALL):
+                await response.write(piece)
+    except (aiohttp.ClientError, TimeoutError, ConnectionError) as exc:
         # Half an answer is out. Only a broken connection tells the client so; an end would look like a whole file.
-        log.warning("the index broke off in the middle of a file", exc_info=True)
+        log.info("an answer broke off in the middle of a file", extra={"trouble": type(exc).__name__})
         if request.transport is not None:
             request.transport.abort()
     return response

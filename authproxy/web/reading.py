@@ -1,7 +1,7 @@
 """The form becomes an Access: whatever names the project or the version, all say the same, or it is refused.
 
 An index files an upload by one of these names; which one differs from index to index (pypiserver reads the filename
-alone and never `name` or `version`; measured). So none is trusted alone.
+alone, devpi goes by `name` and `version`; measured). So none is trusted alone.
 """
 
 from typing import Final
@@ -20,7 +20,6 @@ FILETYPES: Final = {Filetype.WHEEL: "bdist_wheel", Filetype.SDIST: "sdist"}
 def access_of(form: Form, sha256: str, flavour: Flavour, index: str) -> Access:
     """Read the one project, version and file that this form is about. Raises Refused (name-invalid, mismatch)."""
     file = artifact(form.content.filename)
-    agree(flavour, file)
     name, version, filetype = _field(form, "name"), _field(form, "version"), _field(form, "filetype")
     if project_name(name) != file.project:
         raise refuse(
@@ -40,6 +39,7 @@ def access_of(form: Form, sha256: str, flavour: Flavour, index: str) -> Access:
             f"the form's filetype {quoted(filetype)} does not fit {quoted(file.filename)}, "
             f"send {FILETYPES[file.filetype]}",
         )
+    agree(flavour, file, name, version)
     return Access(Action.UPLOAD, index, file.project, file, form.content.size, sha256)
 
 

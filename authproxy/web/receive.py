@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import hdrs
-from aiohttp.web import BaseRequest
+from aiohttp.web import BaseRequest, RequestPayloadError
 
-from authproxy.backend.form import Form, FormDecoder, FormLimits
+from authproxy.backend.form import Form, FormDecoder, FormLimits, RemovalForm
 from authproxy.backend.grammar import boundary_of
 from authproxy.config import Config, Limits
 from authproxy.domain.refusal import Code, refuse
@@ -39,17 +39,24 @@ def form_boundary(request: BaseRequest, limits: Limits) -> str:
 
 
 @asynccontextmanager
-async def received(request: BaseRequest, boundary: str, config: Config) -> AsyncIterator[tuple[Form, Spool]]:
+async def received(
+    request: BaseRequest, boundary: str, config: Config, *, removals: bool = False
+) -> AsyncIterator[tuple[Form | RemovalForm, Spool]]:
     """Read the body into a form whose file lies in a spool; leaving the block forgets both.
 
+    With `removals` it may also be a form that asks for a delete.
     Raises Refused (form-invalid, too-large, digest, timeout, storage-full).
     """
     async with Spool(config.state_directory, config.limits.spool_memory) as spool:
-        decoder = FormDecoder(boundary, spool, FormLimits(config.limits.max_upload))
+        decoder = FormDecoder(boundary, spool, FormLimits(config.limits.max_upload), removals=removals)
         await _go_on(request)
-        async for piece in _pieces(request, config.limits.upload_deadline):
+        end = asyncio.get_running_loop().time() + config.limits.upload_deadline
+        while piece := await _next(request, end):
             decoder.feed(piece)
             await spool.breathe()
+        if (asked := decoder.removal()) is not None:
+            yield asked, spool
+            return
         form = decoder.finish()
         await spool.settle()
         await _check_digests(form, spool)
@@ -61,15 +68,14 @@ async def _go_on(request: BaseRequest) -> None:
         request.transport.write(CONTINUE)
 
 
-async def _pieces(request: BaseRequest, deadline: float) -> AsyncIterator[bytes]:
-    """The body as it arrives. One timer serves both limits: the next byte is due soon, the last one by the deadline."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + deadline
+async def _next(request: BaseRequest, end: float) -> bytes:
+    """The next piece of the body, empty after the last; due soon, and by `end` in the loop's time.
+
+    The clock runs for the client alone: while our own disk is slow, nobody's timer does.
+    """
     try:
-        async with asyncio.timeout(STALL) as timer:
-            while piece := await request.content.readany():
-                yield piece
-                timer.reschedule(min(loop.time() + STALL, end))
+        async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + STALL, end)):
+            return await request.content.readany()
     except TimeoutError as exc:
         raise refuse(Code.TIMEOUT, "the upload came in too slowly, try again on a faster connection") from exc
 
@@ -96,6 +102,6 @@ async def drain(request: BaseRequest, limits: Limits) -> bool:
         async with asyncio.timeout(DRAIN):
             while await request.content.readany():
                 pass
-    except TimeoutError:
+    except (TimeoutError, ConnectionError, RequestPayloadError):
         return False
     return True

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
 import aiohttp.http_parser
@@ -94,6 +94,12 @@ async def listening(config: Config) -> AsyncIterator[tuple[App, str]]:
             await TCPSite(shown, config.metrics.host, config.metrics.port).start()
         host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
         yield app, f"http://{host}:{site.port}/"
+        # aiohttp's own shutdown drops what still arrives of a body (RequestHandler.data_received), so uploads under way
+        # are waited for before it begins: no new connection, then no request, then the end.
+        await site.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(config.limits.upload_deadline):
+                await app.drained()
 
 
 async def serve(config: Config, reload: Callable[[], Config], *, ready: Callable[[str], None]) -> None:
@@ -106,20 +112,37 @@ async def serve(config: Config, reload: Callable[[], Config], *, ready: Callable
     async with listening(config) as (app, url):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, _reload, app, reload)
+        reloading = _Reloading(app, reload)
+        loop.add_signal_handler(signal.SIGHUP, reloading.begin)
         ready(url)
         await stop.wait()
         log.info("draining: no new connections, requests under way are finished")
 
 
-def _reload(app: App, reload: Callable[[], Config]) -> None:
-    try:
-        config = reload()
-    except ConfigProblems as exc:
-        log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
-        return
-    restart = app.reload(config)
-    log.info("the config was reloaded", extra={"needs_restart": restart})
+class _Reloading:
+    """Reads the config in a thread, so that a large file holds up no request; one signal after the other."""
+
+    def __init__(self, app: App, load: Callable[[], Config]) -> None:
+        self._app = app
+        self._load = load
+        self._one = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """Start to reload."""
+        task = asyncio.get_running_loop().create_task(self._reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload(self) -> None:
+        async with self._one:
+            try:
+                config = await asyncio.to_thread(self._load)
+            except ConfigProblems as exc:
+                log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
+                return
+            restart = self._app.reload(config)
+            log.info("the config was reloaded", extra={"needs_restart": restart})
 
 
 def _assert_c_parser() -> None:

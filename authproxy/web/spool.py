@@ -21,6 +21,9 @@ from authproxy.domain.refusal import Code, Refused, refuse
 # 1 MiB about 1 ms, so the hop is noise and an upload holds at most three such batches in memory.
 BATCH = 1 << 20
 
+# Hashed where it lies: 64 KiB take 0.1 ms, and a hop to a thread and back takes longer.
+SMALL = 64 * 1024
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -113,6 +116,8 @@ class Spool:
 
         `blake2b` is the 256-bit form that upload forms carry (`blake2_256_digest`).
         """
+        if self._file is None and self.size <= SMALL:
+            return {name: self._digest(name) for name in names}
         found = await asyncio.gather(*(asyncio.to_thread(self._digest, name) for name in names))
         return dict(zip(names, found, strict=True))
 

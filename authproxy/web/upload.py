@@ -1,7 +1,7 @@
 """One upload, from the socket to the index, each step once and in this order.
 
 1. The head: exact target, one framing, a form. (`head`, `receive.form_boundary`)
-2. Who asks: 401 and most 403 end here, before the body costs more than being thrown away. (`credentials`)
+2. Who asks: 401 and most 403 end here, before the body costs more than being thrown away. (`credentials`, `passwords`)
 3. The body, into a spool and a strict form. (`receive`)
 4. The form becomes an `Access`: its fields, the filename by the packaging standards and the index's own reading of that
    filename say the same project and version. (`reading`)
@@ -25,17 +25,22 @@ from authproxy.audit import Origin
 from authproxy.backend.answer import UploadAnswer
 from authproxy.backend.archive import metadata_of
 from authproxy.backend.encoding import encode
-from authproxy.backend.form import Form
-from authproxy.domain.access import Access, Outcome, Principal
+from authproxy.backend.form import Form, RemovalForm
+from authproxy.domain.access import Access, Outcome, PrincipalKind
+from authproxy.domain.grants import Action
+from authproxy.domain.keys import shows_secret
+from authproxy.domain.names import Artifact
 from authproxy.domain.policy import Admission, MetadataCheck, admit_uploader, decide
-from authproxy.domain.refusal import Code, Denial, Refused
-from authproxy.store import Ticket
-from authproxy.web.credentials import key_holder
+from authproxy.domain.refusal import Code, Denial, Refused, refuse
+from authproxy.store import StoreError, Ticket
+from authproxy.web.credentials import holder_of, presented
 from authproxy.web.head import Address
 from authproxy.web.ledger import SameFile
 from authproxy.web.parts import Parts
+from authproxy.web.passwords import Sender
 from authproxy.web.reading import access_of
 from authproxy.web.receive import form_boundary, received
+from authproxy.web.removing import remove
 from authproxy.web.spool import Spool
 
 log: Final = logging.getLogger("authproxy.upload")
@@ -43,23 +48,59 @@ log: Final = logging.getLogger("authproxy.upload")
 # Our boundary: 128 random bits, so that no sender can have put it into a field.
 BOUNDARY_BYTES: Final = 16
 
+UPLOADED: Final = "uploaded"
 
-async def upload(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> str:
-    """Take one upload through all steps; return the sentence for the client. Raises Refused."""
-    target = request.raw_path
-    index = parts.backend.flavour.uploads[target]
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A success, in a sentence for the client, and what it is told besides."""
+
+    sentence: str
+    warning: str | None = None
+
+
+async def upload(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> Uploaded:
+    """Take one upload through all steps. Raises Refused."""
+    index = parts.backend.flavour.uploads[request.raw_path]
     boundary = form_boundary(request, parts.config.limits)
-    principal = await key_holder(parts, request, address)
-    denial = admit_uploader(parts.config.policy, principal, index, now=parts.now())
-    if denial is not None:
-        raise Refused(denial)
-    async with received(request, boundary, parts.config) as (form, spool):
-        access = access_of(form, spool.sha256, parts.backend.flavour, index)
-        passage = _Passage(parts, origin, principal, access, form, spool)
-        claimed = await passage.claim()
+    sender = await _sender(parts, request, origin, index, address)
+    by_form = parts.backend.flavour.removals.by_form
+    async with received(request, boundary, parts.config, removals=by_form) as (form, spool):
+        if isinstance(form, RemovalForm):
+            return Uploaded(await remove(parts, origin, sender.principal, index, (form.name, form.version)))
+        async with audit.refusals(parts.store, origin, sender.principal, Access(Action.UPLOAD, index, None)):
+            _holds_no_key(form, parts.config.keys.prefix)
+            access = access_of(form, spool.sha256, parts.backend.flavour, index)
+        passage = _Passage(parts, origin, sender, access, form, spool)
+        async with audit.refusals(parts.store, origin, sender.principal, access):
+            claimed, warning = await passage.claim()
         if isinstance(claimed, SameFile):
-            return f"the index has these bytes already, as {claimed.filename}"
-        return await passage.forward(target, claimed)
+            return Uploaded(_known(claimed), warning)
+        return Uploaded(await passage.forward(claimed), warning)
+
+
+def _known(file: SameFile) -> str:
+    return f"the index has these bytes already, as {file.filename}"
+
+
+async def _sender(parts: Parts, request: BaseRequest, origin: Origin, index: str, address: Address) -> Sender:
+    """Prove who asks, and refuse whoever may upload nothing here."""
+    credential, policy = presented(parts, request), parts.config.policy
+    if credential is not None and credential.key_text is None:
+        return await parts.passwords.proved(credential, policy, index, address, now=parts.now())
+    principal = await holder_of(parts, credential, address)
+    removals = parts.backend.flavour.removals.by_form
+    denial = admit_uploader(policy, principal, index, now=parts.now(), removals=removals)
+    if denial is not None:
+        await audit.record_refusal(parts.store, origin, principal, Access(Action.UPLOAD, index, None), denial)
+        raise Refused(denial)
+    return Sender(principal)
+
+
+def _holds_no_key(form: Form, prefix: str) -> None:
+    """Refuse a key that stands where a name should: it would go on record, and to the index."""
+    if any(shows_secret(text, prefix) for text in (form.content.filename, form.one("name") or "")):
+        raise refuse(Code.NAME_INVALID, "the file or its name holds a key: keep it out of names, and replace it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +109,60 @@ class _Passage:
 
     parts: Parts
     origin: Origin
-    principal: Principal
+    sender: Sender
     access: Access
     form: Form
     spool: Spool
 
-    async def claim(self) -> Ticket | SameFile:
-        """Decide and put the decision on record, be it yes or no."""
-        decision = decide(self.parts.config.policy, self.principal, self.access, now=self.parts.now())
+    async def claim(self) -> tuple[Ticket | SameFile, str | None]:
+        """Decide, and put a yes on record; it may come with a warning. Raises Refused for a no."""
+        principal = self.sender.principal
+        decision = decide(self.parts.policy, principal, self.access, now=self.parts.now())
         if isinstance(decision, Admission):
             if decision.metadata is MetadataCheck.VERIFY and self.access.artifact is not None:
-                await asyncio.to_thread(metadata_of, self.spool.reader(), self.access.artifact)
-            entry = audit.entry(self.origin, self.principal, self.access, decision)
+                async with self.parts.archives:
+                    await asyncio.to_thread(self._inspect, self.access.artifact)
+            entry = audit.entry(self.origin, principal, self.access, decision)
             claimed = await self.parts.ledger.claim(entry, self.access, decision, now=self.parts.now())
+            if isinstance(claimed, SameFile) and principal.kind is PrincipalKind.PASSWORD:
+                await self.parts.store.record_same(entry)
             if not isinstance(claimed, Denial):
-                return claimed
+                return claimed, decision.warning
             decision = claimed
-        await audit.record_refusal(self.parts.store, self.origin, self.principal, self.access, decision)
         raise Refused(decision)
 
-    async def forward(self, target: str, ticket: Ticket) -> str:
-        """Send the form on and complete the record with what became of it."""
+    def _inspect(self, artifact: Artifact) -> None:
+        with self.spool.reader() as file:
+            metadata_of(file, artifact)
+
+    async def forward(self, ticket: Ticket) -> str:
+        """Send the form on, complete the record with what became of it, and say so. Raises Refused."""
         answer = UploadAnswer(Outcome.UNKNOWN, None)
         try:
             encoded = encode(self.form, secrets.token_hex(BOUNDARY_BYTES))
-            answer = await self.parts.backend.upload(target, encoded, self.spool.chunks, self.origin.address)
+            index, address = self.access.index, self.origin.address
+            answer = await self.parts.backend.upload(index, encoded, self.spool.chunks, address, self.sender.own)
             if answer.outcome is Outcome.UNKNOWN and await self.parts.ledger.arrived(self.access):
                 answer = UploadAnswer(Outcome.STORED, answer.status)
         finally:
-            # Whatever happens above, a claim is never left open: an unknown one is settled with the index later.
-            await asyncio.shield(
-                self.parts.store.complete(
-                    ticket, answer.outcome, index_status=answer.status, time_ms=int(self.parts.clock() * 1000)
-                )
-            )
-        self._tell(answer)
-        if answer.denial is not None:
+            await self._complete(ticket, answer)
+        if answer.denial is None:
+            if self.sender.own is None:
+                self.parts.metrics.misconfigured.set(0)  # our own credentials have just been good for an upload
+            return UPLOADED
+        if answer.denial.code is not Code.FILE_EXISTS:
             raise Refused(answer.denial)
-        return "uploaded"
+        # It came to the index past us. The same bytes are a success all the same, and now we know of it.
+        found = await self.parts.ledger.already_there(self.access)
+        if isinstance(found, Denial):
+            raise Refused(found)
+        return _known(found)
 
-    def _tell(self, answer: UploadAnswer) -> None:
-        misconfigured = answer.denial is not None and answer.denial.code is Code.MISCONFIGURED
-        self.parts.metrics.misconfigured.set(misconfigured)
-        if misconfigured:
-            log.error("the index takes no upload from this proxy", extra={"index_status": answer.status})
+    async def _complete(self, ticket: Ticket, answer: UploadAnswer) -> None:
+        """End the claim whatever happened; an unknown outcome is settled with the index by whoever asks next."""
+        now_ms = int(self.parts.clock() * 1000)
+        try:
+            await self.parts.store.complete(ticket, answer.outcome, index_status=answer.status, time_ms=now_ms)
+        except StoreError as exc:
+            # The index has answered, and its answer is the client's: to say otherwise would have the file sent again.
+            log.error("an upload was not completed in the store", extra={"trouble": str(exc)})  # noqa: TRY400

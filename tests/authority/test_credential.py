@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.authority.credential import HEADER_LIMIT, Credential, credential_of
+from authproxy.authority.credential import HEADER_LIMIT, Credential, credential_of, password_of
 from authproxy.domain.keys import PublicId, mint
 from authproxy.domain.policy import DEAD_KEY
 from authproxy.domain.refusal import Code, Refused
@@ -198,3 +198,29 @@ def test_any_header_gets_an_answer(value):
     """No header raises anything but a refusal."""
     for text in (value, f"Basic {value}", f"Bearer {value}", basic(value)):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        pytest.param(basic("alice:her own"), ("alice", "her own"), id="a user and a password"),
+        pytest.param(basic("alice:a:b:c"), ("alice", "a:b:c"), id="colons are the password's"),
+        pytest.param(basic("alice:"), ("alice", ""), id="an empty password is one"),
+        pytest.param(basic("Alice Liddell:pw"), ("Alice Liddell", "pw"), id="a name of two words"),
+        pytest.param(basic("alice:p\xe4ss"), ("alice", "p\xe4ss"), id="a password of other letters"),
+        pytest.param(basic(":pw"), None, id="no name"),
+        pytest.param(basic("\xe5lice:pw"), None, id="a name that two may decode differently"),
+        pytest.param(basic("a" * 101 + ":pw"), None, id="a name that does not end"),
+        pytest.param("Bearer abc", None, id="no user at all"),
+    ],
+)
+def test_who_a_foreign_credential_is_of(value, known):
+    """The user name and the password as the index will read them, or nobody."""
+    credential = credential_of([value], "apx")
+    assert credential.foreign == value
+    assert password_of(credential) == known
+
+
+def test_a_key_is_nobodys_password():
+    """What holds a key is never taken apart for an index."""
+    assert password_of(credential_of([basic(f"__token__:{KEY}")], "apx")) is None

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from authproxy.authority.throttle import Throttle
 from authproxy.domain.keys import KeyId
+from authproxy.domain.refusal import Code
 
-HERE = ip_address("192.0.2.1")
+HERE, ELSEWHERE = ip_address("192.0.2.1"), ip_address("198.51.100.7")
 KEY = KeyId("AAAAAAAAAAAA")
 NOW = 1_800_000_000
 
@@ -160,3 +161,16 @@ def test_a_rate_of_nothing_is_refused(failures, window):
     """A throttle that hears nobody, or has no window, is a mistake of the caller."""
     with pytest.raises(ValueError, match="is no rate"):
         Throttle(failures=failures, window=window)
+
+
+async def test_what_others_found_wrong_counts(build):
+    """The index's own passwords are judged elsewhere; their failures wait like those of keys, at their address alone."""
+    authority = build(failures=3)
+    for _ in range(3):
+        assert authority.turned_away(HERE, NOW) is None
+        authority.presented_wrong(HERE, NOW)
+    denial = authority.turned_away(HERE, NOW)
+    assert denial is not None
+    assert denial.code is Code.THROTTLED
+    assert authority.turned_away(ELSEWHERE, NOW) is None
+    assert authority.turned_away(HERE, NOW + 60) is None

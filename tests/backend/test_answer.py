@@ -2,7 +2,15 @@
 
 import pytest
 
-from authproxy.backend.answer import MISCONFIGURED, SAID_LIMIT, UploadAnswer, meaning, said_by
+from authproxy.backend.answer import (
+    MISCONFIGURED,
+    PASSWORD_WRONG,
+    SAID_LIMIT,
+    UploadAnswer,
+    meaning,
+    said_by,
+    to_its_user,
+)
 from authproxy.domain.access import Outcome
 from authproxy.domain.refusal import Code
 
@@ -60,6 +68,11 @@ SAID = {
     "plain text is itself": (b"Bad filename: foo\n", "Bad filename: foo"),
     "a page without <pre> loses its head and tags": (b"<html><head><title>x</title></head><p>no</p></html>", "no"),
     "controls and other scripts are blanked": ("a\x1b[31mb\u202ec\r\nd".encode(), "a [31mb c d"),
+    "devpi's JSON is its message": (b'{\n  "message": "no project \'nope\'"\n}\n', "no project 'nope'"),
+    "JSON without one is itself": (b'{"type": 5}', '{"type": 5}'),
+    "a message that is no text is none": (b'{"message": [1]}', '{"message": [1]}'),
+    "what only begins like JSON is itself": (b"{not json", "{not json"),
+    "too deep a nest is text": (b'{"a":' * 50_000, '{"a":' * (SAID_LIMIT // 5)),
     "nothing is nothing": (b"", ""),
 }
 
@@ -70,6 +83,60 @@ def test_what_an_index_said_is_one_printable_line(body: bytes, said: str) -> Non
     assert said_by(body) == said
 
 
+# As devpi answers an upload (measured): WebOb repeats the status before its title.
+DEVPI = {
+    "other bytes": (
+        409,
+        b"409 a-1.0.tar.gz already exists in non-volatile index\n\n",
+        Code.FILE_EXISTS,
+        "already exists",
+    ),
+    "no right": (403, b"403 no permission to submit\n\n", Code.MISCONFIGURED, "answered 403: no permission to submit"),
+    "no index": (
+        404,
+        b"<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  The stage a/b could not be found.<br/>\n </body>",
+        Code.MISCONFIGURED,
+        "answered 404: The stage a/b could not be found.",
+    ),
+    "a mirror": (
+        404,
+        b"404 cannot submit to mirror index\n",
+        Code.MISCONFIGURED,
+        "answered 404: cannot submit to mirror",
+    ),
+    "read only": (405, b"index is marked read only", Code.MISCONFIGURED, "answered 405: index is marked read only"),
+    "a form that it does not like": (
+        400,
+        b"400 filename 'a-1.0.zip' does not contain version '2.0'\n",
+        Code.INDEX_REFUSED,
+        "the index answered 400: filename 'a-1.0.zip' does not contain version '2.0'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "code", "said"), DEVPI.values(), ids=DEVPI.keys())
+def test_what_devpi_says_is_told(status: int, body: bytes, code: Code, said: str) -> None:
+    """Its own sentence, once, behind ours."""
+    denial = meaning(status, body, complete=True).denial
+    assert denial is not None
+    assert (denial.code, len(denial.reason) <= 400) == (code, True)
+    assert said in denial.reason
+
+
 def test_what_an_index_said_is_bounded() -> None:
     """A page of a megabyte does not become a reason phrase of a megabyte."""
     assert len(said_by(b"x" * 1_000_000)) == SAID_LIMIT
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_no_to_a_users_password_is_the_users(status: int) -> None:
+    """Sent with somebody's own password, it tells nothing of our credentials, and the same for each reason."""
+    answer = to_its_user(meaning(status, b"details", complete=True))
+    assert answer == UploadAnswer(Outcome.REFUSED, status, PASSWORD_WRONG)
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 409, 500])
+def test_other_answers_to_a_user_mean_what_they_mean(status: int) -> None:
+    """The control: nothing else becomes a matter of passwords."""
+    answer = meaning(status, b"", complete=True)
+    assert to_its_user(answer) is answer

@@ -2,13 +2,16 @@
 
 import email
 import email.policy
+import tracemalloc
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.metadata import parse_email
 
-from authproxy.backend.coremetadata import name_and_version
+from authproxy.backend.coremetadata import HEADERS_LIMIT, VALUE_LIMIT, name_and_version
+from authproxy.backend.members import METADATA_LIMIT
 from authproxy.domain.refusal import Code, Refused
 from tests.backend.archives import METADATA
 
@@ -25,6 +28,7 @@ from tests.backend.archives import METADATA
         pytest.param(b"Name: foo\nVersion: 1\nDescription: a\n        Name: victim\n       |Version: 9\n", ("foo", "1"), id="a name in a folded description"),
         pytest.param(b"Name: foo\nVersion: 1\nAuthor: Jos\xc3\xa9\n", ("foo", "1"), id="an author in UTF-8"),
         pytest.param(b"Name: foo\nVersion: 1\nLicense: GPL\n\x0c\n and more\n", ("foo", "1"), id="a form feed in the licence"),
+        pytest.param(METADATA + b"x\n" * HEADERS_LIMIT, ("foo", "1.0"), id="a description of 2 MiB"),
         pytest.param(b"Name: foo\nVersion: 1\nUsername: victim\nProvides: Name: x\n", ("foo", "1"), id="other headers with the word in them"),
     ],
 )  # fmt: skip
@@ -68,6 +72,10 @@ def test_metadata_is_read(content, read):
         pytest.param(b"Name: foo (x)\nVersion: 1\n", Code.NAME_INVALID, id="a name with more behind it"),
         pytest.param(b"Name: foo\nVersion: one\n", Code.NAME_INVALID, id="a version that is none"),
         pytest.param(b"\xff\xfeN\0a\0m\0e\0", Code.ARCHIVE_INVALID, id="UTF-16"),
+        pytest.param(b"Name: foo\nVersion: 1\n" + b"a:\n" * (HEADERS_LIMIT // 3), Code.ARCHIVE_INVALID, id="headers without an end"),
+        pytest.param(b"Name: foo" + b" " * VALUE_LIMIT + b"\nVersion: 1\n", Code.ARCHIVE_INVALID, id="a name with a thousand spaces"),
+        pytest.param(b"\r\nName: foo\nVersion: 1\n", Code.ARCHIVE_INVALID, id="an empty line first, with CRLF"),
+        pytest.param(b"Name: foo\n\r\r\nVersion: 1\n", Code.ARCHIVE_INVALID, id="an empty line with a bare CR in it"),
     ],
 )  # fmt: skip
 def test_metadata_of_two_readings_is_refused(content, code):
@@ -76,6 +84,32 @@ def test_metadata_of_two_readings_is_refused(content, code):
         name_and_version(content)
     assert caught.value.denial.code is code
     assert caught.value.denial.reason.isascii()
+
+
+FULL = HEADERS_LIMIT - 100
+WIDE = "\N{PILE OF POO}\n".encode()  # makes Python hold every character in four bytes
+HUNGRY = {
+    "headers without an end": b"a:\n" * (METADATA_LIMIT // 3),
+    "short headers": b"a:\n" * (FULL // 3) + METADATA,
+    "short headers with CRLF": b"a:\r\n" * (FULL // 4) + METADATA,
+    "short headers and a wide character": b"a:\n" * (FULL // 3) + WIDE + METADATA,
+    "a wide character first": WIDE + b"a:\n" * (FULL // 3) + METADATA,
+    "nothing but names": b"Name:\n" * (FULL // 6),
+    "line ends of some": b"Name: " + b"\x0c" * FULL + b"\nVersion: 1\n",
+    "a name without an end": b"Name: " + b"x" * FULL + WIDE + b"Version: 1\n",
+    "a long description": METADATA + b"a:\n" * (METADATA_LIMIT // 3),
+}
+
+
+@pytest.mark.parametrize("content", HUNGRY.values(), ids=HUNGRY.keys())
+def test_no_metadata_takes_much_room(content):
+    """It packs to 4 KB; as a list of its lines it took 198 MiB."""
+    tracemalloc.start()
+    with suppress(Refused):
+        name_and_version(content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10 * 1024 * 1024
 
 
 lines = st.lists(

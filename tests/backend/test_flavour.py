@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.backend.flavour import TARGET_LIMIT, Asked, Flavour, Route, agree, match
+from authproxy.backend.flavour import TARGET_LIMIT, Asked, Flavour, Removals, Route, agree, match
 from authproxy.domain.grants import Action
 from authproxy.domain.names import ProjectName, artifact
 from authproxy.domain.refusal import Code, Refused
@@ -23,11 +23,21 @@ READS = (
 def flavour(reading=lambda _: None) -> Flavour:
     return Flavour(
         name="test",
+        indexes=("one", "two"),
         uploads={"/": "one"},
+        target=lambda _: "/",
         reads=READS,
         reading=reading,
-        page=lambda project: f"/p/{project}",
+        filing=lambda _name, _version, filename: reading(filename),
+        page=lambda _, project: f"/p/{project}",
+        accept="text/html",
         files=lambda _: (),
+        absent=frozenset({404}),
+        standing=None,
+        outside=lambda scheme, host: {"X-Forwarded-Host": f"{scheme}:{host}"},
+        login=None,
+        welcome=200,
+        removals=Removals(by_form=False, target=None, planned=lambda *_: None),
         passed_on="/list and /p/PROJECT",
     )
 
@@ -139,12 +149,12 @@ def test_a_file_belongs_to_a_project_only_where_nobody_disagrees(filename, readi
     ("filename", "project", "version"),
     [
         pytest.param("Foo.Bar-1.0.tar.gz", "foo-bar", "1.0", id="the same"),
-        pytest.param("foo-1.0.tar.gz", "foo", "v1.0.0", id="an equal version, spelled otherwise"),
+        pytest.param("foo-1.0.tar.gz", "foo", "v1.0", id="the same version, spelled otherwise"),
     ],
 )
 def test_equal_readings_agree(filename, project, version):
-    """Versions are compared by PEP 440."""
-    agree(reads_as(project, version), artifact(filename))
+    """Versions are compared in their canonical form."""
+    agree(reads_as(project, version), artifact(filename), "", "")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +162,7 @@ def test_equal_readings_agree(filename, project, version):
     [
         pytest.param("foo-bar-2x-1.0.tar.gz", "foo-bar", "2x-1.0", id="another project"),
         pytest.param("foo-1.0.tar.gz", "foo", "1.1", id="another version"),
+        pytest.param("foo-1.0.tar.gz", "foo", "1.0.0", id="an equal version that is another release to an index"),
         pytest.param("foo-1.0.tar.gz", "foo", "", id="no version"),
         pytest.param("foo-1.0.tar.gz", "foo", "one", id="a version that is none"),
         pytest.param("a" * 95 + "-1." + "0" * 90 + ".tar.gz", "b" * 95, "1." + "1" * 90, id="long names on both sides"),
@@ -159,14 +170,14 @@ def test_equal_readings_agree(filename, project, version):
 )
 def test_readings_that_differ_are_refused(filename, project, version):
     """The sentence names both readings, and still fits into a reason phrase."""
-    reason = refused(Code.MISMATCH, agree, reads_as(project, version), artifact(filename))
+    reason = refused(Code.MISMATCH, agree, reads_as(project, version), artifact(filename), "", "")
     assert project[:70] in reason
     assert artifact(filename).project[:70] in reason
 
 
 def test_a_file_that_the_index_would_not_list_is_refused():
     """An upload that nobody could install afterwards is not taken."""
-    assert "no package file" in refused(Code.MISMATCH, agree, flavour(), artifact("foo-1.0.tar.gz"))
+    assert "no package file" in refused(Code.MISMATCH, agree, flavour(), artifact("foo-1.0.tar.gz"), "", "")
 
 
 @given(st.text(alphabet="/pflist.-_+!%2Bb1eE?#;\\ \x7f\N{KELVIN SIGN}", max_size=30))

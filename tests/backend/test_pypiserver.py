@@ -9,9 +9,9 @@ from contextlib import redirect_stderr
 import pytest
 
 from authproxy.backend.flavour import IndexFile, match
-from authproxy.backend.pypiserver import PYPISERVER, files, page, reading
+from authproxy.backend.pypiserver import INDEX, PYPISERVER, files, page, reading
 from authproxy.domain.grants import Action
-from authproxy.domain.names import ProjectName
+from authproxy.domain.names import ProjectName, artifact
 from authproxy.domain.refusal import Code, Refused
 
 with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -123,7 +123,7 @@ def test_the_real_page_is_read(algorithm, tmp_path):
     status: list[str] = []
     environ = {
         "REQUEST_METHOD": "GET",
-        "PATH_INFO": page(ProjectName("foo")),
+        "PATH_INFO": page(INDEX, ProjectName("foo")),
         "wsgi.url_scheme": "http",
         "HTTP_HOST": "a",
     }
@@ -132,7 +132,9 @@ def test_the_real_page_is_read(algorithm, tmp_path):
     digests = {
         name: (algorithm, hashlib.new(algorithm, name.encode()).hexdigest()) if algorithm else None for name in names
     }
-    assert set(files(content)) == {IndexFile(n.rpartition("/")[2], f"/packages/{n}", digests[n]) for n in names}
+    assert set(files(content)) == {
+        IndexFile(artifact(n.rpartition("/")[2]), f"/packages/{n}", digests[n]) for n in names
+    }
     for file in files(content):
         assert match(PYPISERVER, "GET", file.path).project == "foo"
 

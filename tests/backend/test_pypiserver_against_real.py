@@ -42,7 +42,7 @@ def accepted(filename: str) -> tuple[str, str] | None:
     """Project and version as the proxy authorises them, or None where it refuses."""
     try:
         file = artifact(filename)
-        agree(PYPISERVER, file)
+        agree(PYPISERVER, file, "", "")
     except Refused:
         return None
     return file.project, file.version

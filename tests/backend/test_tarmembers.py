@@ -4,6 +4,7 @@ import gzip
 import io
 import tarfile
 import tempfile
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 
 from authproxy.backend import tarmembers
 from authproxy.backend.members import MEMBERS_LIMIT, METADATA_LIMIT, Lookout
-from authproxy.backend.tarmembers import EXTENDED_LIMIT, HEADERS_LIMIT, RECORDS_LIMIT, UNPACKED_FLOOR
+from authproxy.backend.tarmembers import (
+    EXTENDED_LIMIT,
+    HEADERS_LIMIT,
+    PATH_LIMIT,
+    PATHS_LIMIT,
+    RECORDS_LIMIT,
+    UNPACKED_FLOOR,
+)
 from authproxy.domain.names import artifact
 from authproxy.domain.refusal import Code, Refused
 from tests.backend.archives import EVIL, IN_SDIST, METADATA, SDIST, member, packed, pax
@@ -73,6 +81,8 @@ def python_tar(format_: int) -> bytes:
         pytest.param(packed(pax((b"mtime", b"1.5"), (b"path", IN_SDIST)), member(b"x", METADATA)), id="a name in an extended header"),
         pytest.param(packed(member(b"L", IN_SDIST + b"\0", b"L"), member(b"x", METADATA)), id="GNU's long name"),
         pytest.param(packed(GOOD, member(b"foo-1.0/link", kind=b"2", link=b"PKG-INFO"), member(b"foo-1.0/link2", b"x")), id="a link to PKG-INFO that nothing goes through"),
+        pytest.param(packed(GOOD, member(b"foo-1.0/a/b", kind=b"2", link=b"."), member(b"foo-1.0/a/bc", b"x"), member(b"foo-1.0/b", b"x"), member(b"foo-1.0/a", kind=b"5")), id="members beside and above a link"),
+        pytest.param(packed(pax((b"path", b"foo-1.0/" + b"x/" * 100 + b"y" * (PATH_LIMIT - 208))), member(b"x", b"x"), GOOD), id="a path as long as a path may be"),
         pytest.param(packed(GOOD, member(b"foo-1.0/\xff\xfe.py", b"x")), id="a name that is no UTF-8"),
         pytest.param(python_tar(tarfile.USTAR_FORMAT) if len(LONG) < 100 else python_tar(tarfile.PAX_FORMAT), id="by tarfile, pax"),
         pytest.param(python_tar(tarfile.GNU_FORMAT), id="by tarfile, GNU"),
@@ -110,6 +120,7 @@ HOSTILE = [
     pytest.param(packed(member(IN_SDIST, kind=b"5")), "no regular file", id="PKG-INFO as a folder"),
     pytest.param(packed(GOOD, member(b"foo-1.0/a", kind=b"2", link=b"."), member(b"foo-1.0/a/PKG-INFO", EVIL)), "below a link", id="PKG-INFO through a link to its folder"),
     pytest.param(packed(GOOD, member(b"foo-1.0/a", kind=b"1", link=IN_SDIST), member(b"foo-1.0/a", EVIL)), "at or below a link", id="PKG-INFO through a hard link to it"),
+    pytest.param(packed(GOOD, member(b"foo-1.0/a/b", kind=b"2", link=b"."), member(b"foo-1.0/a", kind=b"5"), member(b"foo-1.0//a/./B/c/PKG-INFO", EVIL)), "below a link", id="PKG-INFO far below a link, in another spelling"),
     pytest.param(packed(GOOD, member(b"foo-1.0/a", kind=b"2", link=b"PKG-INFO"), member(b"foo-1.0/A", EVIL)), "at or below a link", id="PKG-INFO through a link, where case does not count"),
     pytest.param(packed(member(b"foo-1.0/foo.egg-info/PKG-INFO", METADATA)), "has no", id="PKG-INFO in a nested folder alone"),
     pytest.param(packed(member(b"PKG-INFO", METADATA)), "both must name one project", id="PKG-INFO in no folder"),
@@ -133,6 +144,8 @@ HOSTILE = [
     pytest.param(packed(member(b""), GOOD), "name is empty", id="no name"),
     pytest.param(packed(pax((b"path", b"foo-1.0/x\0y")), member(b"x"), GOOD), "NUL in it", id="a NUL in a long name"),
     pytest.param(packed(pax((b"path", b"")), member(b"x"), GOOD), "name is empty", id="an empty long name"),
+    pytest.param(packed(pax((b"path", b"foo-1.0/" + b"x" * (PATH_LIMIT - 7))), member(b"x"), GOOD), "more than 4096 bytes", id="a path longer than any system takes"),
+    pytest.param(packed(member(b"L", b"foo-1.0/" + b"a/" * 9_000 + b"b", b"L"), member(b"x"), GOOD), "more than 4096 bytes", id="the same by GNU's long name"),
     pytest.param(packed(pax((b"size", b"0")), GOOD), "'size'", id="a second size, as in CVE-2025-62518"),
     pytest.param(packed(pax((b"GNU.sparse.name", b"foo-1.0/x")), GOOD), "'GNU.sparse.name'", id="a second name for a sparse file"),
     pytest.param(packed(pax((b"hdrcharset", b"BINARY")), GOOD), "'hdrcharset'", id="another character set"),
@@ -175,9 +188,25 @@ def test_a_bomb_is_refused():
 
 
 def test_many_members_are_refused():
-    """200,000 members end at the limit, and so do headers without members."""
+    """200,000 members end at the limit, and so do headers without members, and names that are deep behind a link."""
     assert f"more than {MEMBERS_LIMIT} members" in refusal(packed(GOOD, member(b"foo-1.0/x") * 200_000))
     assert f"{HEADERS_LIMIT} headers" in refusal(packed(GOOD, member(b"x", kind=b"g") * (HEADERS_LIMIT + 1)))
+    deep = pax((b"path", b"foo-1.0/" + b"a/" * 2_000 + b"b")) + member(b"x")
+    bomb = packed(GOOD, member(b"foo-1.0/l", kind=b"2", link=b"x"), deep * 6_000)
+    assert len(bomb) < 1 << 18
+    assert f"names of more than {PATHS_LIMIT} characters" in refusal(bomb)
+
+
+def test_links_take_no_more_room_than_their_names():
+    """Links as deep and as many as names allow: their places are numbers. A tree of their segments took 2 GB."""
+    links = [f"foo-1.0/{n}/" + "a/" * 100 + "b" for n in range(2_000)]
+    places = tarmembers._Links()
+    tracemalloc.start()
+    for link in links:
+        places.check(tarmembers._Member(link, "link", 0))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < sum(map(len, links))
 
 
 A, IN_A, PKG_INFO = b"foo-1.0/a", b"foo-1.0/a/PKG-INFO", b"PKG-INFO"

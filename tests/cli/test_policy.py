@@ -1,6 +1,7 @@
 """`authproxy policy explain`: the server's own decision, with the rule and the grant that made it."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_a_file_gives_its_version(created: Create, cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (["upload"], "an upload is of a project"),
+        (["upload"], "name the project behind `upload`"),
         (["upload", "acme-web", "--file", WHEEL], "is of the project 'acme-core', not acme-web"),
         (["upload", "acme-core", "--file", WHEEL, "--version", "1.3"], f"is of version {artifact(WHEEL).version}"),
         (["upload", "acme-core", "--file", "acme"], "'acme'"),
@@ -87,7 +88,8 @@ def test_a_file_gives_its_version(created: Create, cli: Cli) -> None:
         (["upload", "acme", "--version", "one"], "'one'"),
         (["upload", "acme", "--size", "big"], "it takes a size"),
         (["upload", "acme", "--address", "here"], "'here' is no IP address"),
-        (["delete", "acme"], "'delete' is not one of 'read', 'upload'"),
+        (["delete"], "name the project behind `delete`"),
+        (["erase", "acme"], "'erase' is not one of 'read', 'upload'"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -104,3 +106,36 @@ def test_an_unknown_key(created: Create, cli: Cli) -> None:
     ran = cli("policy", "explain", "--key", "Zz0123456789", "upload", "acme-core")
     assert (ran.status, ran.stdout) == (1, "")
     assert "there is no key Zz0123456789" in ran.stderr
+
+
+@pytest.fixture
+def two_indexes(config_file: Path) -> None:
+    """The same configuration before a devpi; keys of `release` upload to one of its indexes."""
+    text = config_file.read_text().replace("flavour: pypiserver", "flavour: devpi\n  indexes: [team/dev, team/prod]")
+    config_file.write_text(text.replace('["acme-*"], create: true', '["acme-*"], create: true, indexes: [team/dev]'))
+
+
+@pytest.mark.parametrize(
+    ("index", "status", "words"),
+    [
+        (["--index", "team/dev"], 0, "yes: "),
+        (["--index", "team/prod"], 3, "it may upload+create:acme-*@team/dev"),
+        (["--index", "team/none"], 2, "--index team/dev or team/prod"),
+        ([], 2, "--index team/dev or team/prod"),
+    ],
+    ids=["the one", "the other", "none of them", "not named"],
+)
+def test_which_index_is_meant(
+    two_indexes: None, created: Create, cli: Cli, index: list[str], status: int, words: str
+) -> None:
+    """devpi has several, so one must be named; pypiserver is one, and that may be named or not."""
+    ran = cli("policy", "explain", "--key", created().id, "upload", "acme-core", *index)
+    assert ran.status == status
+    assert words in ran.stdout + ran.stderr
+
+
+def test_one_index_needs_no_name(created: Create, cli: Cli) -> None:
+    """The only one there is."""
+    asked = ("policy", "explain", "--key", created().id, "upload", "acme-core")
+    assert cli(*asked).status == cli(*asked, "--index", "pypiserver").status == 0
+    assert cli(*asked, "--index", "team/dev").status == 2

@@ -25,7 +25,7 @@ def some(strategy: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[
 
 GRANTS = section(
     {
-        "actions": st.sampled_from([["upload"], ["upload", "read"]]),
+        "actions": st.sampled_from([["upload"], ["upload", "read"], ["delete", "upload"]]),
         "packages": some(st.sampled_from(["acme-*", "B_c", "*"]), 1),
     },
     create=st.booleans(),
@@ -47,6 +47,7 @@ RULES = section(
     overwrite=st.sampled_from(["never", "allow"]),
     versions=some(st.sampled_from(["1.*", ">=1.0,<2", "2.0", "*.dev*", "~=1.4"])),
     metadata=st.sampled_from(["verify", "off"]),
+    passwords=st.sampled_from(["allow", "warn", "refuse"]),
 )
 # Names that cover each other nowhere, and what covers them all at the end.
 PACKAGES = st.lists(RULES, max_size=3).map(
@@ -54,32 +55,57 @@ PACKAGES = st.lists(RULES, max_size=3).map(
 )
 
 ACCOUNTS = st.just({}) | st.just({"username": "svc", "password": {"file": "pw"}})
-TIMEOUTS = section({}, connect=DURATIONS, read=DURATIONS, upload=DURATIONS)
+TIMEOUTS = section({}, connect=DURATIONS, read=DURATIONS, upload=st.sampled_from(["1s", "599s", "10m", "30m"]))
+KINDS = st.just({"flavour": "pypiserver"}) | st.builds(
+    lambda indexes: {"flavour": "devpi", "indexes": indexes},
+    st.lists(st.sampled_from(["team/dev", "Root/a.b_c-1", "0/x"]), min_size=1, unique=True),
+)
 BACKENDS = st.builds(
-    lambda account, rest: {"flavour": "pypiserver", **account, **rest},
+    lambda kind, account, rest: {**kind, **account, **rest},
+    KINDS,
     ACCOUNTS,
     section(
         {"url": st.sampled_from(["http://127.0.0.1:8081/", "https://index", "http://[::1]:81"])}, timeouts=TIMEOUTS
     ),
 )
 
-DOCUMENTS = section(
-    {
-        "public_url": st.sampled_from(["https://pypi.example.com/", "http://Localhost:8080", "https://a.b:443"]),
-        "backend": BACKENDS,
-        "store": st.sampled_from(["sqlite:///authproxy.db", "sqlite:////var/lib/a b/x.db", "sqlite:///a/../b.db"]),
-    },
-    listen=ADDRESSES,
-    metrics=st.just("127.0.0.1:0"),
-    state_directory=st.sampled_from(["state", "/var/tmp", "."]),
-    reads=st.sampled_from(["index", "open"]),
-    keys=section({}, prefix=st.sampled_from(["apx", "ab", "acme1"]), lifetime=LIFETIMES),
-    key_policies=st.dictionaries(NAMES, KEY_POLICIES, max_size=2),
-    packages=PACKAGES,
-    trusted_proxies=some(NETWORKS),
-    limits=section({"max_upload": LIMITS}, spool_memory=SIZES, upload_deadline=DURATIONS),
-    throttle=section({}, failures=COUNTS, window=DURATIONS),
-    log=section(
-        {}, level=st.sampled_from(["debug", "info", "warning", "error"]), format=st.sampled_from(["json", "text"])
+
+def named(document: dict[str, Any], chosen: bool) -> dict[str, Any]:
+    """The same with indexes in its grants and its first rule, where there is a devpi that has them."""
+    indexes = document["backend"].get("indexes", [])
+    if indexes and chosen:
+        for policy in document.get("key_policies", {}).values():
+            policy["allow"] = [{**grant, "indexes": indexes} for grant in policy["allow"]]
+        document["packages"] = [{**rule, "indexes": indexes[:1]} for rule in document.get("packages", [])]
+    return document
+
+
+DOCUMENTS = st.builds(
+    named,
+    section(
+        {
+            "public_url": st.sampled_from(["https://pypi.example.com/", "http://Localhost:8080", "https://a.b:443"]),
+            "backend": BACKENDS,
+            "store": st.sampled_from(["sqlite:///authproxy.db", "sqlite:////var/lib/a b/x.db", "sqlite:///a/../b.db"]),
+        },
+        listen=ADDRESSES,
+        metrics=st.just("127.0.0.1:0"),
+        state_directory=st.sampled_from(["state", "/var/tmp", "."]),
+        reads=st.sampled_from(["index", "open"]),
+        passwords=section(
+            {},
+            uploads=st.sampled_from(["allow", "warn", "refuse"]),
+            until=st.sampled_from(["2027-01-31", "2028-02-29"]),
+        ),
+        keys=section({}, prefix=st.sampled_from(["apx", "ab", "acme1"]), lifetime=LIFETIMES),
+        key_policies=st.dictionaries(NAMES, KEY_POLICIES, max_size=2),
+        packages=PACKAGES,
+        trusted_proxies=some(NETWORKS),
+        limits=section({"max_upload": LIMITS}, spool_memory=SIZES, upload_deadline=DURATIONS),
+        throttle=section({}, failures=COUNTS, window=DURATIONS),
+        log=section(
+            {}, level=st.sampled_from(["debug", "info", "warning", "error"]), format=st.sampled_from(["json", "text"])
+        ),
     ),
+    st.booleans(),
 )

@@ -64,6 +64,93 @@ def test_two_listeners_may_both_let_the_system_choose(loaded: Loading) -> None:
     assert loaded(LEAST + "listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\n").metrics is not None
 
 
+DEVPI = 'backend: {flavour: devpi, url: "http://127.0.0.1:8081/"'
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        pytest.param(f"{DEVPI}}}", "2:10: backend.indexes is missing", id="devpi without its indexes"),
+        pytest.param(f"{DEVPI}, indexes: [a/b, c/d, a/b]}}", "2:78: 'a/b' is in the list already", id="one twice"),
+        pytest.param(
+            f"{DEVPI.replace('devpi', 'pypiserver')}, indexes: [a/b]}}",
+            "2:63: pypiserver is one index",
+            id="indexes of pypiserver",
+        ),
+    ],
+)
+def test_the_indexes_of_devpi(complaints: Complaining, backend: str, said: str) -> None:
+    """devpi has many and none is meant by itself; pypiserver is one."""
+    [found] = complaints(LEAST.replace(f"backend: {{flavour: pypiserver, {URL}}}", backend))
+    assert found.startswith(said)
+
+
+TWO = LEAST.replace(f"backend: {{flavour: pypiserver, {URL}}}", f"{DEVPI}, indexes: [team/dev, team/prod]}}")
+GRANT = "key_policies: {a: {allow: [{actions: [%s], packages: [b], indexes: [team/dev, %s]}]}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(TWO + GRANT % ("upload", "team/prd"), ["4:83: 'team/prd' is none of"], id="a grant, misspelt"),
+        pytest.param(TWO + GRANT % ("read", "other/base"), [], id="a grant to read a base"),
+        pytest.param(TWO + "packages: [{match: a, indexes: [team/prd]}]", ["4:33: 'team/prd' is none of"], id="a rule"),
+        pytest.param(LEAST + GRANT % ("read", "b/c"), ["4:61: pypiserver is one index"], id="a grant in pypiserver"),
+        pytest.param(
+            LEAST + "packages: [{match: a, indexes: [b/c]}]",
+            ["4:23: pypiserver is one index"],
+            id="a rule in pypiserver",
+        ),
+        pytest.param(
+            TWO + "packages: [{match: a, indexes: []}]", ["4:32: packages[0].indexes takes a list"], id="none"
+        ),
+        pytest.param(
+            TWO + "packages: [{match: a, indexes: [team/dev]}, {match: a, indexes: [team/dev, team/prod]}, {match: a}]",
+            [],
+            id="each rule for more",
+        ),
+        pytest.param(
+            TWO + 'packages: [{match: "a*", indexes: [team/dev, team/prod]}, {match: a, indexes: [team/prod]}]',
+            ["4:67: packages[0] (a*, line 4) matches all"],
+            id="a rule for fewer, behind",
+        ),
+        pytest.param(
+            TWO + "packages: [{match: a}, {match: a, indexes: [team/prod]}]",
+            ["4:32: packages[0] (a, line 4) matches all"],
+            id="a rule for some, behind one for all",
+        ),
+    ],
+)
+def test_indexes_of_grants_and_rules(complaints: Complaining, loaded: Loading, text: str, said: list[str]) -> None:
+    """One that no upload goes to is misspelt; a rule for some indexes hides nothing in the others."""
+    if not said:
+        assert loaded(text)
+        return
+    found = complaints(text)
+    assert len(found) == len(said), found
+    assert all(each.startswith(start) for each, start in zip(found, said, strict=True)), found
+
+
+def test_indexes_of_grants_and_rules_hold(loaded: Loading) -> None:
+    """They come out where decisions are made; left out, all are meant."""
+    policy = loaded(
+        TWO + GRANT % ("upload", "team/prod") + "\npackages: [{match: a, indexes: [team/dev]}, {match: b}]"
+    ).policy
+    assert policy.key_policies["a"].allow[0].indexes == ("team/dev", "team/prod")
+    assert [(rule.indexes, rule.label) for rule in policy.packages] == [
+        (("team/dev",), "packages[0] a @team/dev"),
+        ((), "packages[1] b"),
+    ]
+    plain = loaded(TWO + "key_policies: {a: {allow: [{actions: [read], packages: [b]}]}}").policy
+    assert plain.key_policies["a"].allow[0].indexes == ("*",)
+
+
+def test_indexes_that_are_named(loaded: Loading) -> None:
+    """They come out as they stand there, in their order."""
+    text = LEAST.replace(f"backend: {{flavour: pypiserver, {URL}}}", f"{DEVPI}, indexes: [team/dev, Root/a.b_c-1]}}")
+    assert loaded(text).backend.indexes == ("team/dev", "Root/a.b_c-1")
+
+
 @pytest.mark.parametrize(
     ("account", "said"),
     [

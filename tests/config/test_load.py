@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from authproxy.config import Address, ConfigProblems, Limits, Reads, ThrottleSettings, Timeouts, load
 from authproxy.domain.grants import parse_grant, pattern
 from authproxy.domain.names import Filetype
+from authproxy.domain.passwords import PasswordRule, Passwords
 from authproxy.domain.policy import KeyPolicy, MetadataCheck, Overwrite, PackageRule, Policy, Rate, VersionPattern
 from tests.config.conftest import LEAST, SECRET, Complaining, Loading
 
@@ -92,6 +94,15 @@ def test_the_policy_of_a_file(loaded: Loading) -> None:
     )
     rest = PackageRule(label="packages[1] *", match=pattern("*"))
     assert loaded(WHOLE).policy == Policy({"release": release, "forever": forever}, (first, rest))
+
+
+def test_passwords_of_a_file(loaded: Loading) -> None:
+    """Nobody who says nothing takes passwords; a package may have a word of its own."""
+    assert loaded(LEAST).policy.passwords == PasswordRule(Passwords.REFUSE, None)
+    text = 'passwords: {uploads: warn, until: 2027-01-31}\npackages: [{match: a, passwords: refuse}, {match: "*"}]\n'
+    policy = loaded(LEAST + text).policy
+    assert policy.passwords == PasswordRule(Passwords.WARN, date(2027, 1, 31))
+    assert [rule.passwords for rule in policy.packages] == [Passwords.REFUSE, None]
 
 
 def test_the_least_file(loaded: Loading, file: Path) -> None:

@@ -29,8 +29,13 @@ MISTAKES = [
         "6:16: packages[0].overwrite takes never or allow: did you mean never?",
         id="a slip in a choice",
     ),
-    pytest.param("reads: everybody", "4:8: reads takes index or open", id="another choice"),
-    pytest.param("reads: true", "4:8: reads takes index or open", id="a boolean for a choice"),
+    pytest.param("reads: everybody", "4:8: reads takes index, open or key", id="another choice"),
+    pytest.param("reads: true", "4:8: reads takes index, open or key", id="a boolean for a choice"),
+    pytest.param("passwords: warn", "4:12: passwords takes a mapping", id="a word for the passwords"),
+    pytest.param(
+        "passwords: {uploads: deny}", "4:22: passwords.uploads takes allow, warn or refuse", id="another word for no"
+    ),
+    pytest.param("passwords: {until: tomorrow}", "4:20: passwords.until: it takes a day", id="no day"),
     pytest.param("limits: 5", "4:9: limits takes a mapping", id="a number for a mapping"),
     pytest.param("key_policies: [a]", "4:15: key_policies takes a mapping", id="a list for a mapping"),
     pytest.param("packages: {a: b}", "4:11: packages takes a list", id="a mapping for a list"),

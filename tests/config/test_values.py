@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from ipaddress import ip_network
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from authproxy.config import values
 from authproxy.config.settings import DAY, Address, SecretReference, SecretSource
+from authproxy.domain.access import UPLOAD_DEADLINE
 from authproxy.domain.grants import Pattern
 from authproxy.domain.rules import Rate, VersionPattern
 
@@ -22,6 +24,8 @@ TAKEN = [
     (values.duration, "90d", 90 * DAY),
     (values.duration, "2w", 14 * DAY),
     (values.duration, "36500d", values.LONGEST),
+    (values.upload_timeout, "10m", 600),
+    (values.upload_timeout, "30m", UPLOAD_DEADLINE // 2),
     (values.lifetime, "90d", 90 * DAY),
     (values.lifetime, "never", None),
     (values.size, "200MiB", 200 * 1024**2),
@@ -51,6 +55,10 @@ TAKEN = [
     (values.store_url, "sqlite:////var/lib/authproxy.db", "/var/lib/authproxy.db"),
     (values.key_prefix, "apx", "apx"),
     (values.username, "svc-account@acme", "svc-account@acme"),
+    (values.devpi_index, "team/dev", "team/dev"),
+    (values.devpi_index, "Root/a.b_c-1", "Root/a.b_c-1"),
+    (values.day, "2027-01-31", date(2027, 1, 31)),
+    (values.day, "2028-02-29", date(2028, 2, 29)),
     (values.policy_name, "release-2.x", "release-2.x"),
     (values.package_pattern, "Acme_*", Pattern("acme-*")),
     (values.versions, ">=1.0", VersionPattern(">=1.0")),
@@ -69,6 +77,24 @@ def test_what_is_taken(read: Callable[[object], object], raw: object, value: obj
 
 
 REFUSED = [
+    (values.day, "2027-02-29", "as in 2027-01-31"),
+    (values.day, "20270131", "as in 2027-01-31"),
+    (values.day, "2027-W04-7", "as in 2027-01-31"),
+    (values.day, "2027-01-31T00:00:00", "as in 2027-01-31"),
+    (values.day, "31.01.2027", "as in 2027-01-31"),
+    (values.day, "1970-01-01", "as in 2027-01-31"),
+    (values.day, 2027, "as in 2027-01-31"),
+    (values.devpi_index, "team", "as in team/dev"),
+    (values.devpi_index, "/team/dev/", "as in team/dev"),
+    (values.devpi_index, "team/dev/x", "as in team/dev"),
+    (values.devpi_index, "team/+f", "as in team/dev"),
+    (values.devpi_index, "team/..", "as in team/dev"),
+    (values.devpi_index, "*", "as in team/dev"),
+    (values.devpi_index, "te\N{KELVIN SIGN}/dev", "as in team/dev"),
+    (values.devpi_index, 5, "as in team/dev"),
+    (values.upload_timeout, "1801s", "30m at most: an upload whose end nobody saw is doubted after 60m"),
+    (values.upload_timeout, "1h", "30m at most"),
+    (values.upload_timeout, 90, "a number and s, m, h, d or w"),
     (values.duration, "90", "a number and s, m, h, d or w"),
     (values.duration, 90, "a number and s, m, h, d or w"),
     (values.duration, "0d", "a number and"),

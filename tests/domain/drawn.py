@@ -130,4 +130,5 @@ UPLOADS = st.builds(
     INDEXES,
 )
 READS = st.builds(Access, st.just(Action.READ), INDEXES, st.none() | NAMES)
-ACCESSES = UPLOADS | READS
+DELETES = st.builds(lambda index, name: Access(Action.DELETE, index, name, version="1.0"), INDEXES, NAMES)
+ACCESSES = UPLOADS | READS | DELETES

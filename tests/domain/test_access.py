@@ -16,6 +16,7 @@ HERE = ip_address("192.0.2.1")
     [
         pytest.param(Principal(PrincipalKind.ANONYMOUS, HERE), "anonymous", id="nobody in particular"),
         pytest.param(Principal(PrincipalKind.KEY, HERE, public_id="Kb3Yw9ZtQx1f0"), "key Kb3Yw9ZtQx1f0", id="a key, by its public id"),
+        pytest.param(Principal(PrincipalKind.PASSWORD, HERE, user="al'ice"), "user 'al?ice'", id="a user of the index, by a name that ends no quote"),
     ],
 )  # fmt: skip
 def test_what_a_principal_is_called(principal: Principal, name: str) -> None:

@@ -249,3 +249,15 @@ def test_an_index_is_a_name_or_a_star() -> None:
     assert index_name("team/dev") == "team/dev"
     with pytest.raises(Refused, match="no index"):
         index_name("team/*")
+
+
+def test_deleting_is_no_part_of_uploading() -> None:
+    """Neither grant holds the other's action, and only one that names both holds both."""
+    upload, delete, both = map(parse_grant, ("upload+create:acme-*", "delete:acme-*", "delete,upload:acme-*"))
+    core = ProjectName("acme-core")
+    for grant, may_upload, may_delete in ((upload, True, False), (delete, False, True), (both, True, True)):
+        assert grant.allows(Action.UPLOAD, "", core) == may_upload
+        assert grant.allows(Action.DELETE, "", core) == may_delete
+    assert not upload.covers(delete)
+    assert not delete.covers(upload)
+    assert both.covers(delete)

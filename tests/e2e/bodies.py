@@ -53,7 +53,7 @@ ACTIONS = (
     form("remove_pkg by a name that closes its quotes", [*FIELDS, Part('x"; name=":action', b"remove_pkg"), FILE]),
     form("remove_pkg by an escaped name", [*FIELDS, Part(":action%22; x=%22", b"remove_pkg"), FILE]),
     form("remove_pkg by name*", [*FIELDS, Part("", b"remove_pkg", disposition="form-data; name=\"x\"; name*=utf-8''%3Aaction"), FILE]),
-    form("remove_pkg with nothing to upload", [Part(":action", b"remove_pkg"), Part("name", b"acme_core"), Part("version", b"1.0")]),
+    form("remove_pkg with nothing to upload", [Part(":action", b"remove_pkg"), Part("name", b"acme_core"), Part("version", b"1.0")], 403),
 )  # fmt: skip
 
 TYPES = (

@@ -1,10 +1,11 @@
 """A real pypiserver that knows nothing of keys."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import bcrypt
@@ -47,19 +48,26 @@ def pypiserver(
     *,
     server: Server = "auto",
     htpasswd: tuple[str, str] | None = None,
+    users: Mapping[str, str] = MappingProxyType({}),
     protect: str = "update",
     fallback: bool = False,
+    host: str = LOOPBACK,
 ) -> Iterator[PypiServer]:
     """Run pypiserver on a port of its own: open to everybody (`-P . -a .`), or asking for `htpasswd` where `protect` says.
 
-    `fallback` is pypiserver's default: unknown projects are redirected to PyPI. (No test follows that.)
+    `users` are others in the same file, names to passwords. `fallback` is pypiserver's default: unknown projects are redirected to PyPI. (No test follows that.) `host` 0.0.0.0 is
+    its default too: it listens at every address of this machine, loopback among them.
     """
     packages = folder / "packages"
     packages.mkdir(parents=True)
     port = reserved_port()
-    argv = [sys.executable, "-m", "pypiserver", "run", "-i", LOOPBACK, "-p", str(port), "--server", server, "-v"]
+    argv = [sys.executable, "-m", "pypiserver", "run", "-i", host, "-p", str(port), "--server", server, "-v"]
     argv += [] if fallback else ["--disable-fallback"]
-    argv += ["-P", ".", "-a", "."] if htpasswd is None else ["-P", str(_htpasswd(folder, *htpasswd)), "-a", protect]
+    argv += (
+        ["-P", ".", "-a", "."]
+        if htpasswd is None
+        else ["-P", str(_htpasswd(folder, dict([htpasswd], **users))), "-a", protect]
+    )
     program = Program([*argv, str(packages)], log=folder / "pypiserver.log", env=clean_environment(folder), cwd=folder)
     try:
         wait_until_open((LOOPBACK, port), program.is_alive)
@@ -69,8 +77,8 @@ def pypiserver(
         program.stop()
 
 
-def _htpasswd(folder: Path, username: str, password: str) -> Path:
-    path = folder / "htpasswd"
-    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(BCRYPT_COST)).decode()
-    path.write_text(f"{username}:{hashed}\n", encoding="ascii")
+def _htpasswd(folder: Path, users: Mapping[str, str]) -> Path:
+    path, salt = folder / "htpasswd", bcrypt.gensalt(BCRYPT_COST)
+    lines = [f"{user}:{bcrypt.hashpw(password.encode(), salt).decode()}\n" for user, password in users.items()]
+    path.write_text("".join(lines), encoding="ascii")
     return path

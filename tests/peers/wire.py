@@ -73,7 +73,7 @@ class Conversation:
     def _head(self) -> Answer:
         lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, _, rest = lines[0].partition(" ")
-        if version not in {"HTTP/1.0", "HTTP/1.1"}:
+        if version not in {"HTTP/0.9", "HTTP/1.0", "HTTP/1.1"}:  # aiohttp answers in the version that it was asked in
             raise Closed(f"no status line: {lines[0]!r}")
         code, _, reason = rest.partition(" ")
         headers = tuple((k.lower(), v.strip()) for k, _, v in (line.partition(":") for line in lines[1:]))

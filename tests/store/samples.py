@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
 from authproxy.store import Admitted, Claim, Entry, Store, Ticket, Verdict
 
@@ -71,6 +72,15 @@ def ticket(verdict: Verdict) -> Ticket:
 async def admitted(store: Store, entry: Entry = ENTRY, claim: Claim = ANY, *, now: int = NOW) -> Ticket:
     """Admit, or fail the test."""
     return ticket(await store.admit(entry, claim, now=now))
+
+
+async def finish(
+    store: Store, entry: Entry = ENTRY, outcome: Outcome = Outcome.STORED, claim: Claim = ANY, *, now: int = NOW
+) -> None:
+    """One whole upload."""
+    await store.complete(
+        await admitted(store, entry, claim, now=now), outcome, index_status=200, time_ms=NOW * 1000 + 5
+    )
 
 
 async def listed(store: Store, **filters: Any) -> list[KeyRecord]:

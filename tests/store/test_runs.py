@@ -1,6 +1,8 @@
 """What a program leaves when it is killed, and how the next one tells that from a program that still works."""
 
 import asyncio
+import errno
+import fcntl
 import sqlite3
 import subprocess
 import sys
@@ -148,6 +150,47 @@ def test_a_lock_that_was_swept_away_is_made_again(tmp_path: Path, monkeypatch: p
     run.hold()
     monkeypatch.undo()
     assert Run(tmp_path / "a.db").alive(run.name)
+    run.close()
+
+
+def test_a_sweep_passes_over_what_it_cannot_open(tmp_path: Path) -> None:
+    """A folder by such a name, and a link that leads nowhere, make no upload fail; a run there counts as alive."""
+    database = tmp_path / "a[1].db"
+    (tmp_path / "a[1].db.run-folder").mkdir()
+    (tmp_path / "a[1].db.run-loop").symlink_to("a[1].db.run-loop")
+    (tmp_path / "a[1].db.run-dead").touch()
+    (tmp_path / "a1.db.run-anothers").touch()
+    run = Run(database)
+    run.hold()
+    assert run.alive("folder")
+    assert run.alive("loop")
+    assert not run.alive("dead")
+    run.close()
+    assert {each.name for each in tmp_path.iterdir()} == {
+        "a[1].db.run-folder",
+        "a[1].db.run-loop",
+        "a1.db.run-anothers",
+    }
+
+
+def test_what_cannot_be_locked_or_removed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network disk without locks: no OSError leaves this room, and the lock goes all the same."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    run, other = Run(tmp_path / "a.db"), Run(tmp_path / "a.db")
+    run.hold()
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", no_locks)
+        with pytest.raises(StoreError, match="cannot be locked: No locks available"):
+            other.alive(run.name)
+        with pytest.raises(StoreError, match="cannot be created: No locks available"):
+            other.hold()
+    run._path(run.name).unlink()
+    run._path(run.name).mkdir()
+    with pytest.raises(StoreError, match="cannot be removed: Is a directory"):
+        run.close()
     run.close()
 
 

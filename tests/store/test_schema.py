@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
-from authproxy.store import SchemaError, Store, StoreError, current, migrate
+from authproxy.store import SchemaError, Store, StoreError, current, migrate, schema
+from authproxy.store.engine import engine_on
 from tests.store.samples import KEY, admitted
 
 Rows = Callable[..., list[Any]]
@@ -179,3 +182,28 @@ async def test_a_migration_that_is_killed_leaves_nothing(tmp_path: Path) -> None
     connection.close()
     await migrate(url)
     assert await current(url)
+
+
+async def test_a_database_of_the_first_schema_is_brought_up(url: str, path: Path, rows: Rows) -> None:
+    """What an older version wrote stays, and what is new about it is empty."""
+    path.unlink()
+    path.touch(0o600)
+    engine = engine_on(path)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(schema._MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO files VALUES (7, '', 'acme 1 sdist', 'acme', '1', 'acme-1.zip', 'f', NULL)"
+        )
+    engine.dispose()
+    with pytest.raises(SchemaError, match="run `authproxy db migrate`"):
+        await Store.open(url)
+    await migrate(url)
+    store = await Store.open(url)
+    row = await store.file("", "acme 1 sdist")
+    assert row is not None
+    assert (row.id, row.filename, row.removed) == (7, "acme-1.zip", False)
+    await store.close()
+    assert rows("SELECT version_num FROM alembic_version") != [("0001",)]

@@ -56,7 +56,6 @@ async def everything(store: Store) -> None:
     await store.record_refusal(ENTRY, "no-rule", "no")
     await store.adopt("", "acme-core", [AdoptedFile("acme-core 7 sdist", "acme_core-7.zip", "7", None)])
     await store.adopt("", "acme-core", [AdoptedFile("acme-core 7 sdist", "acme_core-7.zip", "7", SHA)])
-    await store.project_known("", "acme-core")
     row = await store.file("", "acme-core 7 sdist")
     assert row is not None
     await store.set_sha256(row, SHA)
@@ -64,6 +63,11 @@ async def everything(store: Store) -> None:
     await store.key(ID)
     for filters in ({}, {"owner": "ci@acme"}, {"policy": "release"}, {"state": KeyState.LIVE, "now": NOW}):
         assert await listed(store, **filters)
+    number = await store.admit_removal(upload("9.0", action="delete"), now=NOW)
+    assert isinstance(number, int)
+    gone = "", ["acme-core 7 sdist"]
+    await store.complete_removal(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
+    await store.password_uses()
     await store.pause(ID, NOW)
     await store.resume(ID, NOW)
     await store.revoke(ID, NOW)
@@ -90,6 +94,7 @@ async def test_no_statement_reads_a_whole_table(store: Store, rows: Rows) -> Non
     assert {statement: scanned(plan) for statement, plan in plans.items() if scanned(plan)} == {}
     rate = [plan for statement, plan in plans.items() if "OFFSET" in statement]
     assert "ix_record_admitted" in str(rate)
+    assert "ix_record_passwords" in str([plan for statement, plan in plans.items() if "'password'" in statement])
 
 
 def test_a_scan_would_be_found(store: Store, rows: Rows) -> None:

@@ -10,31 +10,25 @@ import pytest
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, Secret
 from authproxy.store import (
-    UPLOAD_DEADLINE,
     Admitted,
+    AdoptedFile,
     Claim,
-    Entry,
     FileBusy,
     FileKnown,
-    FileUnsettled,
     KeyDead,
     RateExceeded,
     Store,
     UsesSpent,
 )
-from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, OTHER_SHA, SHA, admitted, upload
+from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, OTHER_SHA, SHA, admitted, finish, upload
 
 MS = NOW * 1000
 Rows = Callable[..., list[Any]]
+OVERWRITE = Claim(overwrite=True)
 
 NOTHING_NEW = (
     "SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM claims), (SELECT count(*) FROM files), used FROM keys"
 )
-
-
-async def finish(store: Store, entry: Entry = ENTRY, outcome: Outcome = Outcome.STORED, claim: Claim = ANY) -> None:
-    """One whole upload."""
-    await store.complete(await admitted(store, entry, claim), outcome, index_status=200, time_ms=MS + 5)
 
 
 async def test_a_stored_upload_is_on_record_from_both_sides(store: Store, rows: Rows) -> None:
@@ -48,12 +42,12 @@ async def test_a_stored_upload_is_on_record_from_both_sides(store: Store, rows: 
     assert rows("SELECT outcome, index_status, completed_ms FROM record") == [("stored", 200, MS + 7)]
     found = await store.file("", ENTRY.identity)
     assert found is not None
-    assert (found.filename, found.project, found.version, found.sha256, found.pending) == (
+    assert (found.filename, found.project, found.version, found.sha256, found.ours) == (
         "acme_core-1.0.tar.gz",
         "acme-core",
         "1.0",
         SHA,
-        False,
+        True,
     )
     assert rows("SELECT count(*) FROM claims") == [(0,)]
     assert rows("SELECT used FROM keys") == [(1,)]
@@ -105,6 +99,22 @@ async def test_a_key_revoked_while_the_body_came_in_is_not_admitted(store: Store
     assert await store.admit(ENTRY, ANY, now=NOW) == KeyDead("revoked")
 
 
+async def test_what_is_foreseen_is_what_admit_says(store: Store, rows: Rows) -> None:
+    """Asked beforehand, the store answers the same and writes nothing, also where it would admit."""
+    spent, fast = Claim(uses_limit=1), Claim(rate=(1, 60))
+    assert await store.foresee(ENTRY, spent, now=NOW) is None
+    assert rows(NOTHING_NEW) == [(0, 0, 0, 0)]
+    given = await admitted(store)
+    assert await store.foresee(ENTRY, ANY, now=NOW) == FileBusy()
+    await store.complete(given, Outcome.STORED, index_status=200, time_ms=MS)
+    assert isinstance(await store.foresee(ENTRY, spent, now=NOW), FileKnown)
+    assert await store.foresee(upload("2.0"), spent, now=NOW) == UsesSpent(1)
+    assert await store.foresee(upload("2.0"), fast, now=NOW) == RateExceeded(60)
+    await store.revoke(ID, NOW)
+    assert await store.foresee(upload("2.0"), ANY, now=NOW) == KeyDead("revoked")
+    assert rows(NOTHING_NEW) == [(1, 0, 1, 1)]
+
+
 async def test_one_use_is_spent_once(store: Store, rows: Rows) -> None:
     """Of 64 uploads of different files at once with one use, one is admitted."""
     claim = Claim(uses_limit=1)
@@ -134,17 +144,14 @@ async def test_one_file_is_claimed_once(store: Store, rows: Rows) -> None:
     assert rows(NOTHING_NEW) == [(1, 1, 0, 1)]
 
 
-@pytest.mark.parametrize(
-    ("own", "policy", "limit"),
-    [(2, None, 2), (None, 2, 2), (2, 5, 2), (5, 2, 2), (0, None, 0), (None, 0, 0)],
-)
-async def test_both_limits_of_uses_hold(url: str, own: int | None, policy: int | None, limit: int) -> None:
-    """The key's own limit and its policy's: the smaller one counts, and is named."""
+@pytest.mark.parametrize("limit", [0, 1, 3])
+async def test_the_limit_of_uses_is_the_claims(url: str, limit: int) -> None:
+    """Whoever decides has put the key's own limit and its policy's together; that number counts, and is named."""
     store = await Store.open(url)
-    await store.add_key(replace(KEY, uses=own))
+    await store.add_key(replace(KEY, uses=2))
     for n in range(limit):
-        await admitted(store, upload(f"{n}.0"), Claim(uses_limit=policy))
-    assert await store.admit(upload("9.0"), Claim(uses_limit=policy), now=NOW) == UsesSpent(limit)
+        await admitted(store, upload(f"{n}.0"), Claim(uses_limit=limit))
+    assert await store.admit(upload("9.0"), Claim(uses_limit=limit), now=NOW) == UsesSpent(limit)
     await store.close()
 
 
@@ -161,14 +168,21 @@ async def test_the_rate_counts_admissions_in_its_window(store: Store, rows: Rows
     """Admissions count, whatever became of them; refusals and what lies before the window do not."""
     claim = Claim(rate=(2, 60))
     await store.record_refusal(upload("0.1"), "not-allowed", "no")
-    await finish(store, upload("1.0", time_ms=MS - 61_000), claim=claim)
-    await finish(store, upload("2.0", time_ms=MS - 40_000), Outcome.REFUSED, claim)
-    await finish(store, upload("3.0", time_ms=MS - 10_000), claim=claim)
+    await finish(store, upload("1.0"), claim=claim, now=NOW - 70)
+    await finish(store, upload("2.0"), Outcome.REFUSED, claim, now=NOW - 40)
+    await finish(store, upload("3.0"), claim=claim, now=NOW - 10)
     before = rows(NOTHING_NEW)
     assert await store.admit(upload("4.0"), claim, now=NOW) == RateExceeded(20)
     assert rows(NOTHING_NEW) == before
     assert await store.admit(upload("4.0"), claim, now=NOW + 19) == RateExceeded(1)
     assert isinstance(await store.admit(upload("4.0"), claim, now=NOW + 20), Admitted)
+
+
+async def test_a_slow_body_does_not_get_around_the_rate(store: Store) -> None:
+    """What counts is when an upload was admitted: heads that came before the window are no way around it."""
+    claim = Claim(rate=(1, 60))
+    await admitted(store, upload("1.0", time_ms=MS - 600_000), claim)
+    assert await store.admit(upload("2.0", time_ms=MS - 599_000), claim, now=NOW + 1) == RateExceeded(59)
 
 
 async def test_the_rate_of_one_key_is_not_anothers(store: Store) -> None:
@@ -180,15 +194,44 @@ async def test_the_rate_of_one_key_is_not_anothers(store: Store) -> None:
 
 
 async def test_a_stored_file_is_not_replaced_unless_it_may_be(store: Store, rows: Rows) -> None:
-    """Another spelling of a stored file is the same file; only `overwrite` admits it, and then the row is replaced."""
+    """Another spelling of a stored file is the same file; `overwrite` admits other bytes of the same spelling alone."""
     await finish(store)
-    again = replace(ENTRY, filename="Acme.Core-1.0.0.zip", sha256=OTHER_SHA)
-    verdict = await store.admit(again, ANY, now=NOW)
-    assert isinstance(verdict, FileKnown)
-    assert (verdict.row.filename, verdict.row.sha256) == ("acme_core-1.0.tar.gz", SHA)
+    other = replace(ENTRY, sha256=OTHER_SHA)
+    spelled = replace(other, filename="Acme.Core-1.0.0.zip")
+    for entry, claim in (
+        (other, ANY),
+        (spelled, ANY),
+        (spelled, OVERWRITE),
+        (ENTRY, OVERWRITE),
+        (replace(ENTRY, filename="Acme.Core-1.0.0.zip"), OVERWRITE),
+    ):
+        verdict = await store.admit(entry, claim, now=NOW)
+        assert isinstance(verdict, FileKnown)
+        assert (verdict.row.filename, verdict.row.sha256) == ("acme_core-1.0.tar.gz", SHA)
     assert rows(NOTHING_NEW) == [(1, 0, 1, 1)]
-    await finish(store, again, claim=Claim(overwrite=True))
-    assert rows("SELECT filename, sha256 FROM files") == [("Acme.Core-1.0.0.zip", OTHER_SHA)]
+    await finish(store, other, claim=OVERWRITE)
+    assert rows("SELECT filename, sha256 FROM files") == [("acme_core-1.0.tar.gz", OTHER_SHA)]
+
+
+async def test_a_file_that_nobody_has_read_is_not_replaced(store: Store) -> None:
+    """Its bytes may be the very ones that are sent: to know that comes first, also where it may be overwritten."""
+    await store.adopt("", "acme-core", [AdoptedFile(ENTRY.identity, ENTRY.filename, "1.0", None)])
+    verdict = await store.admit(ENTRY, OVERWRITE, now=NOW)
+    assert isinstance(verdict, FileKnown)
+    assert await store.set_sha256(verdict.row, OTHER_SHA)
+    await admitted(store, ENTRY, OVERWRITE)
+
+
+async def test_two_spellings_at_once_are_not_both_stored(store: Store, rows: Rows) -> None:
+    """The one that comes second is judged in a transaction of its own, after the first one's end."""
+    first, second = (
+        replace(ENTRY, filename=name, sha256=sha) for name, sha in (("a-1.tar.gz", SHA), ("a-1.zip", "e" * 64))
+    )
+    verdicts = await asyncio.gather(*(store.admit(entry, OVERWRITE, now=NOW) for entry in (first, second)))
+    assert isinstance(verdicts[0], Admitted)
+    await store.complete(verdicts[0].ticket, Outcome.STORED, index_status=200, time_ms=MS)
+    assert isinstance(await store.admit(second, OVERWRITE, now=NOW), FileKnown)
+    assert rows("SELECT filename FROM files") == [("a-1.tar.gz",)]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED, Outcome.UNKNOWN])
@@ -196,7 +239,7 @@ async def test_an_overwrite_that_fails_leaves_what_was_stored(store: Store, rows
     """Until the index has said yes, the row of the stored file is untouched."""
     await finish(store)
     stored = rows("SELECT * FROM files")
-    await finish(store, replace(ENTRY, sha256=OTHER_SHA), outcome, Claim(overwrite=True))
+    await finish(store, replace(ENTRY, sha256=OTHER_SHA), outcome, OVERWRITE)
     assert rows("SELECT * FROM files") == stored
 
 
@@ -221,64 +264,3 @@ async def test_a_refusal_is_on_record_and_nothing_else(store: Store, rows: Rows)
         ("denied", "no-rule", "no rule names 'acme-core'", ID)
     ]
     assert rows(NOTHING_NEW) == [(1, 0, 0, 0)]
-
-
-async def test_an_unknown_end_keeps_file_and_use_until_it_is_settled(store: Store, rows: Rows) -> None:
-    """After a timeout the next upload of the file is told to ask the index, at once and not after the deadline."""
-    await finish(store, outcome=Outcome.UNKNOWN)
-    assert rows("SELECT outcome FROM record") == [("unknown",)]
-    verdict = await store.admit(ENTRY, ANY, now=NOW)
-    assert isinstance(verdict, FileUnsettled)
-    assert (verdict.row.pending, verdict.row.sha256, verdict.row.filename) == (True, SHA, ENTRY.filename)
-    assert rows(NOTHING_NEW) == [(1, 1, 0, 1)]
-
-
-SETTLEMENTS = {
-    "the index has no such file": (None, "failed", [], 0),
-    "the index has our bytes": (SHA, "stored", [(SHA, 1)], 1),
-    "the index has other bytes": (OTHER_SHA, "failed", [(OTHER_SHA, None)], 0),
-}
-
-
-@pytest.mark.parametrize(("sha256", "outcome", "stored", "used"), SETTLEMENTS.values(), ids=SETTLEMENTS.keys())
-async def test_settling(
-    store: Store, rows: Rows, sha256: str | None, outcome: str, stored: list[Any], used: int
-) -> None:
-    """What the index has decides what is known of the file, how the record reads and whether the use was one."""
-    await finish(store, outcome=Outcome.UNKNOWN)
-    verdict = await store.admit(ENTRY, ANY, now=NOW)
-    assert isinstance(verdict, FileUnsettled)
-    assert await store.settle(verdict.row, sha256)
-    assert not await store.settle(verdict.row, sha256), "the second who asks finds it done"
-    assert rows("SELECT outcome FROM record") == [(outcome,)]
-    assert rows("SELECT sha256, record_id FROM files") == stored
-    assert rows("SELECT used FROM keys") == [(used,)]
-    again = await store.admit(ENTRY, ANY, now=NOW)
-    assert isinstance(again, Admitted if sha256 is None else FileKnown)
-
-
-async def test_settling_never_hits_a_later_claim(store: Store) -> None:
-    """Who is slow to settle does not end the upload that another began meanwhile."""
-    await finish(store, outcome=Outcome.UNKNOWN)
-    first = await store.admit(ENTRY, ANY, now=NOW)
-    assert isinstance(first, FileUnsettled)
-    await store.settle(first.row, None)
-    successor = await admitted(store)
-    assert not await store.settle(first.row, None)
-    assert isinstance(await store.admit(ENTRY, ANY, now=NOW), FileBusy)
-    await store.complete(successor, Outcome.STORED, index_status=200, time_ms=MS)
-
-
-async def test_an_upload_in_flight_cannot_be_settled_away(store: Store) -> None:
-    """Settling the row of a FileBusy, by mistake, does nothing."""
-    await admitted(store)
-    busy = await store.admit(ENTRY, ANY, now=NOW)
-    assert isinstance(busy, FileBusy)
-    assert not await store.settle(busy.row, None)
-
-
-async def test_a_claim_past_the_deadline_is_doubted(store: Store) -> None:
-    """A request that never ends does not keep its file for ever."""
-    await admitted(store)
-    assert isinstance(await store.admit(ENTRY, ANY, now=NOW + UPLOAD_DEADLINE - 1), FileBusy)
-    assert isinstance(await store.admit(ENTRY, ANY, now=NOW + UPLOAD_DEADLINE), FileUnsettled)

@@ -10,13 +10,17 @@ from urllib.parse import urlsplit
 import pytest
 
 from authproxy.authority import NewKey
+from authproxy.backend.client import Backend, Upstream
+from authproxy.backend.pypiserver import PYPISERVER
 from authproxy.config import load
-from authproxy.store import migrate
+from authproxy.store import Store, migrate
 from authproxy.web.app import App
+from authproxy.web.ledger import Ledger
 from authproxy.web.server import listening
 from tests.peers.proxy import settings
 from tests.peers.recording import RecordingIndex
 from tests.peers.wire import Answer, exchange
+from tests.web.ledgers import KEY, Index
 
 POLICIES = {
     "release": {"allow": [{"actions": ["upload"], "packages": ["acme-*"], "create": True}]},
@@ -63,3 +67,22 @@ async def running(tmp_path: Path, recording: RecordingIndex, request: pytest.Fix
         assert parts.hostname is not None
         assert parts.port is not None
         yield Running(app, (parts.hostname, parts.port), file)
+
+
+@pytest.fixture
+def held(recording: RecordingIndex) -> Index:
+    """The files of the index behind the ledger."""
+    recording.answer = held = Index()
+    return held
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path, recording: RecordingIndex) -> AsyncIterator[Ledger]:
+    """A ledger on a new store that knows one key."""
+    url = f"sqlite:///{tmp_path}/authproxy.db"
+    await migrate(url)
+    store = await Store.open(url)
+    await store.add_key(KEY)
+    async with Backend(Upstream(recording.url, "pypi.acme.test", "https"), PYPISERVER) as backend:
+        yield Ledger(store, backend)
+    await store.close()

@@ -84,3 +84,15 @@ async def test_a_reload_leaves_what_needs_a_restart(running: Running, recording:
     key = await running.key()
     assert (await running.ask(upload(wheel("acme-core"), key))).status == 200
     assert not any(key.encode() in seen.raw for seen in recording.requests)
+
+
+async def test_a_key_in_a_url_goes_nowhere(
+    running: Running, recording: RecordingIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever pastes a key into an address must not hand it to the index and its log."""
+    key = await running.key()
+    for target in (f"/simple/{key}/", f"/simple/{key.lower().replace('_', '-')}/", f"/{key.replace('_', '%5F')}"):
+        answer = await running.ask(get(target))
+        assert (answer.status, "replace this one" in answer.reason) == (400, True)
+    recording.assert_saw_nothing()
+    assert (await running.ask(get("/simple/apx_configuration_libraries/"))).status == 404

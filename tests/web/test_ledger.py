@@ -1,100 +1,16 @@
 """No file twice, no project by accident: the ledger, on a real store and before an index that records."""
 
-import hashlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
-from authproxy.audit import Origin, entry
-from authproxy.backend.client import Backend, Upstream
-from authproxy.backend.pypiserver import PYPISERVER
-from authproxy.domain.access import Access, Outcome, Principal, PrincipalKind
-from authproxy.domain.grants import Action
-from authproxy.domain.keys import KeyId, KeyRecord, PublicId, Secret
-from authproxy.domain.names import artifact
-from authproxy.domain.policy import Admission, MetadataCheck, Overwrite, Rate
+from authproxy.domain.access import Outcome
+from authproxy.domain.policy import Overwrite, Rate
 from authproxy.domain.refusal import Code, Denial, Refused
-from authproxy.store import Store, Ticket, migrate
+from authproxy.store import Ticket
 from authproxy.web.ledger import Ledger, SameFile
-from tests.peers.recording import RecordingIndex, Reply, Script, Seen
-
-NOW = 1_800_000_000
-KEY = KeyRecord(
-    id=KeyId("Ab3Ab3Ab3Ab3"), owner="ci@acme.test", note="", policy="release", grants=(), networks=(), uses=None, used=0,
-    created=NOW - 10, expires=None, paused=False, revoked=None, secrets=(Secret("0", "$argon2id$", NOW - 10, None),),
-)  # fmt: skip
-WHO = Principal(PrincipalKind.KEY, ip_address("192.0.2.7"), KEY, PublicId("Ab3Ab3Ab3Ab30"))
-ORIGIN = Origin("request-1", NOW * 1000, "192.0.2.7", "twine/7.0")
-YES = Admission("packages[0] *", "upload:acme-*", False, Overwrite.NEVER, MetadataCheck.VERIFY, None, None)
-MAY_CREATE = replace(YES, may_create=True)
-BYTES, OTHER = b"these bytes", b"other bytes"
-
-
-def sha256(content: bytes) -> str:
-    """Hash as the record has it."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def asking(filename: str, content: bytes = BYTES) -> Access:
-    """The access of an upload of this file."""
-    file = artifact(filename)
-    return Access(Action.UPLOAD, "default", file.project, file, len(content), sha256(content))
-
-
-class Index:
-    """What the recorded index holds: filename to bytes; `hashes` says whether its pages tell the SHA-256."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.hashes = True
-        self.unreadable = False
-
-    def __call__(self, seen: Seen) -> Script:
-        if seen.target.startswith("/packages/"):
-            content = self.files.get(seen.target.removeprefix("/packages/"))
-            return Reply(404) if content is None or self.unreadable else Reply(200, content)
-        if not self.files:
-            return Reply(303, b"", (("Location", "http://192.0.2.1/simple/"),))
-        links = "".join(
-            f'<a href="../../packages/{name}{f"#sha256={sha256(content)}" if self.hashes else ""}">{name}</a><br>\n'
-            for name, content in self.files.items()
-        )
-        return Reply(200, f"<!DOCTYPE html>\n<html><body>{links}</body></html>".encode())
-
-
-@pytest.fixture
-def held(recording: RecordingIndex) -> Index:
-    """The files of the index behind the ledger."""
-    recording.answer = held = Index()
-    return held
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path, recording: RecordingIndex) -> AsyncIterator[Ledger]:
-    """A ledger on a new store that knows one key."""
-    url = f"sqlite:///{tmp_path}/authproxy.db"
-    await migrate(url)
-    store = await Store.open(url)
-    await store.add_key(KEY)
-    async with Backend(Upstream(recording.url, "pypi.acme.test", "https"), PYPISERVER) as backend:
-        yield Ledger(store, backend)
-    await store.close()
-
-
-async def claim(ledger: Ledger, access: Access, admission: Admission = YES) -> Ticket | SameFile | Denial:
-    """Ask for a claim as the upload does."""
-    return await ledger.claim(entry(ORIGIN, WHO, access, admission), access, admission, now=NOW)
-
-
-async def upload(ledger: Ledger, held: Index, filename: str, content: bytes = BYTES) -> None:
-    """Take a file all the way into the index."""
-    ticket = await claim(ledger, asking(filename, content), MAY_CREATE)
-    assert isinstance(ticket, Ticket)
-    held.files[filename] = content
-    await ledger.store.complete(ticket, Outcome.STORED, index_status=200, time_ms=NOW * 1000)
+from tests.peers.recording import RecordingIndex
+from tests.web.ledgers import BYTES, KEY, MAY_CREATE, NOW, OTHER, YES, Index, asking, claim, restarted, upload
 
 
 async def test_a_new_project_needs_the_right_to_create(ledger: Ledger, held: Index) -> None:
@@ -114,7 +30,8 @@ async def test_a_project_of_the_index_needs_no_right_to_create(ledger: Ledger, h
 
 
 async def test_a_known_project_costs_no_request(ledger: Ledger, held: Index, recording: RecordingIndex) -> None:
-    """Our own rows answer: the second upload asks the index nothing."""
+    """Once the index has told what it has of a project, our own rows answer."""
+    await upload(ledger, held, "acme-core-0.9.tar.gz")
     await upload(ledger, held, "acme-core-1.0.tar.gz")
     asked = len(recording.requests)
     assert isinstance(await claim(ledger, asking("acme-core-1.1.tar.gz")), Ticket)
@@ -217,6 +134,30 @@ async def test_two_at_once_are_one(ledger: Ledger, held: Index) -> None:
     assert held.files == {}
 
 
+async def test_the_same_bytes_are_no_overwriting(ledger: Ledger, held: Index) -> None:
+    """Where files may be overwritten, the same bytes are still nothing to send: an index would say that it has them."""
+    allow = replace(YES, overwrite=Overwrite.ALLOW)
+    await upload(ledger, held, "acme_core-1.0.tar.gz")
+    assert await claim(ledger, asking("acme_core-1.0.tar.gz"), allow) == SameFile("acme_core-1.0.tar.gz")
+    assert await claim(ledger, asking("Acme_Core-1.0.tar.gz"), allow) == SameFile("acme_core-1.0.tar.gz")
+    held.hashes = False
+    held.files["acme_core-1.1.tar.gz"] = BYTES
+    again = Ledger(ledger.store, ledger.backend)
+    assert await claim(again, asking("acme_core-1.1.tar.gz"), allow) == SameFile("acme_core-1.1.tar.gz")
+    assert isinstance(await claim(again, asking("acme_core-1.1.tar.gz", OTHER), allow), Ticket)
+
+
+async def test_an_unread_file_is_read_before_it_is_overwritten(ledger: Ledger, held: Index) -> None:
+    """Other bytes take its place, and another spelling lands beside it nowhere."""
+    held.hashes = False
+    held.files["acme_core-1.0.tar.gz"] = BYTES
+    allow = replace(YES, overwrite=Overwrite.ALLOW)
+    beside = await claim(ledger, asking("Acme_Core-1.0.tar.gz", OTHER), allow)
+    assert isinstance(beside, Denial)
+    assert "use that name to replace it" in beside.reason
+    assert isinstance(await claim(ledger, asking("acme_core-1.0.tar.gz", OTHER), allow), Ticket)
+
+
 async def test_overwriting_replaces_the_same_name_only(ledger: Ledger, held: Index) -> None:
     """Another spelling would land beside the old file instead of replacing it."""
     allow = replace(YES, overwrite=Overwrite.ALLOW)
@@ -225,6 +166,30 @@ async def test_overwriting_replaces_the_same_name_only(ledger: Ledger, held: Ind
     assert isinstance(beside, Denial)
     assert beside.code is Code.FILE_EXISTS
     assert isinstance(await claim(ledger, asking("acme_core-1.0.tar.gz", OTHER), allow), Ticket)
+
+
+async def test_a_refusal_of_ours_alone_does_not_reach_the_index(
+    ledger: Ledger, held: Index, recording: RecordingIndex
+) -> None:
+    """Uses, rate, a key that ended, a file on its way: told before the index is asked about a project."""
+    held.files["acme-core-0.9.tar.gz"] = BYTES
+    await upload(ledger, held, "acme_core-1.0.tar.gz")
+    assert isinstance(await claim(ledger, asking("acme_core-1.1.tar.gz")), Ticket)
+    again, asked = restarted(ledger), len(recording.requests)
+    file = asking("acme_core-1.2.tar.gz")
+    for access, admission, code in (
+        (file, replace(YES, uses=1), Code.USES_SPENT),
+        (file, replace(YES, rate=Rate(1, 60)), Code.RATE),
+        (asking("acme_core-1.1.tar.gz"), YES, Code.BUSY),
+    ):
+        refused = await claim(again, access, admission)
+        assert isinstance(refused, Denial)
+        assert refused.code is code
+    await ledger.store.revoke(KEY.id, NOW)
+    refused = await claim(again, asking("acme-other-1.0.tar.gz"), MAY_CREATE)
+    assert isinstance(refused, Denial)
+    assert refused.code is Code.CREDENTIAL_INVALID
+    assert len(recording.requests) == asked
 
 
 async def test_a_key_that_ended_meanwhile_is_refused(ledger: Ledger, held: Index) -> None:

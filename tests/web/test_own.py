@@ -1,9 +1,11 @@
 """Our own pages say what they should and no more."""
 
+import asyncio
 import json
 
 import pytest
 
+from authproxy.web import readiness
 from tests.peers.recording import RecordingIndex, Reply
 from tests.peers.wire import basic, get, head
 from tests.web.conftest import Running
@@ -15,14 +17,25 @@ async def test_healthz_asks_nobody(running: Running, recording: RecordingIndex) 
     recording.assert_saw_nothing()
 
 
-async def test_readyz_says_what_is_missing(running: Running, recording: RecordingIndex) -> None:
-    """The operator at three in the morning reads which part it is."""
+async def test_readyz_says_what_is_missing(
+    running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator at three in the morning reads which part it is; strangers read no path of the machine."""
+    monkeypatch.setattr(readiness, "FRESH", 0)
     assert (await running.ask(get("/-/readyz"))).body == b"ready\n"
     recording.answer = lambda _: Reply(401)
     refused = await running.ask(get("/-/readyz"))
     assert (refused.status, refused.text.startswith("index: proxy is misconfigured")) == (503, True)
     await running.app.parts.store.close()
-    assert "store: " in (await running.ask(get("/-/readyz"))).text
+    said = (await running.ask(get("/-/readyz"))).text
+    assert "store: " in said
+    assert str(running.file.parent) not in said
+
+
+async def test_many_who_ask_for_readiness_cost_one_question(running: Running, recording: RecordingIndex) -> None:
+    """Each question is a request to the index with our account; anybody may ask."""
+    await asyncio.gather(*(running.ask(get("/-/readyz")) for _ in range(20)))
+    assert len(recording.requests) == 1
 
 
 async def test_whoami_tells_the_holder(running: Running, recording: RecordingIndex) -> None:

@@ -1,12 +1,15 @@
 """Reads stream through untouched; credentials go to the index in the cases of the table and in no other."""
 
+import asyncio
 import hashlib
 import os
+import time
 
 import pytest
 
+from authproxy.web import read
 from tests.peers.recording import Raw, RecordingIndex, Reply
-from tests.peers.wire import Closed, basic, get, head
+from tests.peers.wire import Closed, Conversation, basic, get, head
 from tests.web.conftest import Running
 
 OPEN = {"reads": "open"}
@@ -158,3 +161,49 @@ async def test_an_index_that_is_gone_is_a_502(running: Running, recording: Recor
     recording.answer = lambda _: Raw(b"", reset=True)
     answer = await running.ask(get("/simple/acme-core/"))
     assert (answer.status, "cannot be reached" in answer.reason) == (502, True)
+
+
+@pytest.mark.parametrize("running", [OPEN], indirect=True)
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_index_that_refuses_our_account_is_our_misconfiguration(
+    running: Running, recording: RecordingIndex, status: int
+) -> None:
+    """A reader who was promised open reading cannot mend it with a password of their own."""
+    recording.answer = lambda _: Reply(status, b"", (("WWW-Authenticate", 'Basic realm="index"'),))
+    answer = await running.ask(get("/simple/acme-core/"))
+    assert (answer.status, answer.reason.startswith("proxy is misconfigured")) == (403, True)
+    assert next(iter(running.app.parts.metrics.misconfigured.collect())).samples[0].value == 1
+
+
+async def test_an_index_that_breaks_off_in_a_small_page_is_a_502(running: Running, recording: RecordingIndex) -> None:
+    """Nothing has gone out yet, so the client can be told."""
+    recording.answer = lambda _: Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf")
+    answer = await running.ask(get("/simple/acme-core/"))
+    assert (answer.status, "broke off" in answer.reason) == (502, True)
+
+
+async def test_a_search_that_never_comes_is_not_waited_for(
+    running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody needs a credential for a search, so nobody may hold a connection with one."""
+    monkeypatch.setattr(read, "STALL", 0.2)
+    answer = await running.ask(head("POST", "/RPC2", [("Content-Length", "100")]))
+    assert answer.status == 408
+    recording.assert_saw_nothing()
+
+
+async def test_a_reader_that_stops_reading_is_let_go(
+    running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silent reader of a large file would hold a connection of the index for ever."""
+    monkeypatch.setattr(read, "STALL", 0.2)
+    recording.answer = lambda _: Reply(200, b"x" * 30_000_000)
+
+    def half() -> bytes:
+        with Conversation(running.address) as conversation:
+            conversation.send(get("/packages/acme-1.0.zip"))
+            time.sleep(1.0)
+            return conversation.answer().body
+
+    with pytest.raises(Closed):
+        await asyncio.to_thread(half)

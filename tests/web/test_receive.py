@@ -7,6 +7,7 @@ import time
 import pytest
 
 from authproxy.web import receive
+from authproxy.web.spool import Spool
 from tests.peers.forms import BOUNDARY, body_of, parts_of, post, upload
 from tests.peers.packages import wheel
 from tests.peers.recording import RecordingIndex
@@ -104,3 +105,20 @@ async def test_a_refused_client_is_not_listened_to_for_ever(running: Running, mo
             return conversation.answer().status, True
 
     assert await asyncio.to_thread(half) == (401, True)
+
+
+async def test_our_own_slowness_is_not_the_clients(
+    running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk must not end an upload whose client sends all the time: the clock runs for the client alone."""
+    monkeypatch.setattr(receive, "STALL", 0.3)
+    store = Spool._store
+
+    def slowly(spool: Spool, batch: list[bytes]) -> None:
+        time.sleep(0.5)
+        store(spool, batch)
+
+    monkeypatch.setattr(Spool, "_store", slowly)
+    package = wheel("acme-core", payload=os.urandom(4_000_000))
+    answer = await running.ask(upload(package, await running.key()))
+    assert answer.status == 200

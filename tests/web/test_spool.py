@@ -13,6 +13,7 @@ from authproxy.domain.refusal import Code, Refused
 from authproxy.web.spool import BATCH, Spool
 
 SIZES = {
+    "a small wheel": 20_000,
     "an empty file": 0,
     "one byte": 1,
     "just what fits in memory": 1000,

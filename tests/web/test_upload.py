@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from authproxy.config import load
 from tests.peers.forms import body_of, parts_of, post, upload
 from tests.peers.packages import sdist, wheel
 from tests.peers.recording import RecordingIndex, Reply, Script, Seen
@@ -100,6 +101,23 @@ async def test_the_same_file_again_is_a_success_without_the_index(running: Runni
     assert "already" in again.text
 
 
+@pytest.mark.parametrize("same", [True, False], ids=["the same bytes", "other bytes"])
+async def test_a_file_that_came_past_us_is_recognised(running: Running, recording: RecordingIndex, same: bool) -> None:
+    """The index says that it has the file: whether it has these bytes, only reading it tells."""
+    package, there = wheel("acme-core"), wheel("acme-core", payload=b"" if same else b"other")
+    page = f'<html><body><a href="../../packages/{package.filename}#sha256={there.sha256}">x</a></body></html>'
+    asked: list[Seen] = []
+
+    def answer(seen: Seen) -> Script:
+        asked.append(seen)
+        posted = any(each.method == "POST" for each in asked)
+        return Reply(409) if seen.method == "POST" else Reply(200, page.encode()) if posted else Reply(404)
+
+    recording.answer = answer
+    said = await running.ask(upload(package, await running.key()))
+    assert (said.status, "already" in said.text) == (200 if same else 400, True)
+
+
 @pytest.mark.parametrize("status", [400, 401, 409, 500])
 async def test_what_the_index_refused_is_not_stored(running: Running, recording: RecordingIndex, status: int) -> None:
     """The record says what the index said, the file stays free for the next try."""
@@ -149,4 +167,39 @@ async def test_a_password_uploads_nothing(running: Running, recording: Recording
     raw = post(body, key=None, more=[("Authorization", basic("alice", "her own"))])
     answer = await running.ask(raw)
     assert (answer.status, answer.header("WWW-Authenticate")) == (401, 'Basic realm="pypi"')
+    recording.assert_saw_nothing()
+
+
+async def test_a_key_in_a_filename_is_kept_nowhere(running: Running, recording: RecordingIndex) -> None:
+    """Neither in the record nor in the index."""
+    key = await running.key()
+    name = key.replace("_", "-")
+    answer = await running.ask(upload(sdist(name), key))
+    assert (answer.status, "holds a key" in answer.reason) == (400, True)
+    assert key.rsplit("_", 1)[1] not in str(rows(running))
+    recording.assert_saw_nothing()
+
+
+async def test_a_rule_that_is_taken_away_while_the_body_comes_holds(
+    running: Running, recording: RecordingIndex
+) -> None:
+    """An operator who narrows the rules in an emergency means the upload that is under way, too."""
+    raw = upload(wheel("acme-core"), await running.key())
+
+    def half() -> Conversation:
+        conversation = Conversation(running.address)
+        conversation.send(raw[:-100])
+        return conversation
+
+    conversation = await asyncio.to_thread(half)
+    await asyncio.sleep(0.1)
+    running.write(packages=[])
+    running.app.reload(load(running.file))
+
+    def rest() -> int:
+        with conversation:
+            conversation.send(raw[-100:])
+            return conversation.answer().status
+
+    assert await asyncio.to_thread(rest) == 403
     recording.assert_saw_nothing()

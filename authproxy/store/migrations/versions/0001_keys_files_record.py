@@ -85,15 +85,16 @@ def _record() -> None:
         sa.Column("code", sa.Text),
         sa.Column("reason", sa.Text),
         sa.Column("index_status", sa.Integer),
+        sa.Column("admitted_ms", sa.BigInteger),
         sa.Column("completed_ms", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_record"),
         sqlite_autoincrement=True,
     )
-    admitted = sa.text("code IS NULL")
+    admitted = sa.text("admitted_ms IS NOT NULL")
     op.create_index(
         "ix_record_admitted",
         "record",
-        ["key_id", "time_ms"],
+        ["key_id", "admitted_ms"],
         sqlite_where=admitted,
         postgresql_where=admitted,
     )

@@ -1,0 +1,60 @@
+"""Connections to an index, and how much of an answer is read from one.
+
+Uploads travel on a connection of their own, because an index that answers early leaves body bytes on it, and they would
+become the next request (measured with aiohttp's client). No redirect is followed (`client` says so with each request),
+no cookie kept, nothing decompressed, no proxy setting of the environment obeyed.
+
+This room knows sockets and seconds. What is asked and what an answer means is `client`'s business.
+"""
+
+import functools
+import socket
+from typing import Final
+
+import aiohttp
+
+# Bytes per read of a body that streams through; asyncio reads at most 256 KiB from a socket at once.
+PIECE: Final = 256 * 1024
+# How long an idle connection for reads is kept, in seconds.
+KEPT: Final = 30
+
+
+def reading(connect: float, read: float) -> aiohttp.ClientSession:
+    """Open a pool of connections for small requests; both timeouts in seconds."""
+    return _session(connect, read, aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT))
+
+
+def writing(connect: float, read: float) -> aiohttp.ClientSession:
+    """Open what gives every upload a connection of its own; both timeouts in seconds."""
+    impatient = functools.partial(_impatient, milliseconds=int(read * 1000))
+    return _session(connect, read, aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=impatient))
+
+
+def _session(connect: float, read: float, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        read_bufsize=PIECE,
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    )
+
+
+def _impatient(address: aiohttp.AddrInfoType, milliseconds: int) -> socket.socket:
+    # After an early answer asyncio goes on trying to send what is left; an index that no longer reads would keep that
+    # connection for ever. tcp(7): the kernel ends it when nothing was taken for so long.
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return made
+
+
+async def bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """Read an answer whole, or return None where it is longer than `limit` bytes."""
+    found = bytearray()
+    async for piece in response.content.iter_chunked(PIECE):
+        found += piece
+        if len(found) > limit:
+            return None
+    return bytes(found)

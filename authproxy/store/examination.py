@@ -1,0 +1,185 @@
+"""What can be said of a database without changing a byte of it or of what lies beside it: for who looks for trouble.
+
+`Store.open` may not be used for that: opening a file for writing rolls back what a crash left, ends WAL where SQLite is
+too old for it, and empties the journal on leaving. This room opens read-only, and what that cannot read it says.
+
+Not for a program that has the database open already: with the last close of a file here its locks there would be gone.
+https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+"""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, and_, create_engine, func, or_, select
+from sqlalchemy.pool import StaticPool
+
+from authproxy.store.engine import BUSY_SECONDS, PRIVATE, border, database_path, wal_is_safe
+from authproxy.store.errors import SchemaError, StoreError
+from authproxy.store.schema import revision
+from authproxy.store.tables import SCHEMA, keys
+
+# Who looks needs some examples of what was found, not a listing.
+NAMED: Final = 5
+
+# Bytes 18 and 19 of a database are 2 where it is in WAL mode, https://sqlite.org/fileformat.html#file_format_version_numbers
+_VERSIONS_AT: Final = slice(18, 20)
+_WAL: Final = b"\x02\x02"
+
+_INTERRUPTED: Final = frozenset(
+    {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT}
+)
+
+
+class StoreInterrupted(StoreError):
+    """A program ended in the middle of a commit; the next one that opens the database for writing takes it back."""
+
+
+class StoreMissing(SchemaError):
+    """There is no database yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """A key as a person recognises it. `expires` is unix seconds."""
+
+    id: str
+    owner: str
+    expires: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """How many keys there are of a kind, and the first of them."""
+
+    count: int
+    first: tuple[NamedKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The keys that are neither revoked nor expired. `policies` says how many name each policy."""
+
+    policies: Mapping[str, int]
+    ending: Some  # before the horizon that was asked for
+    endless: Some
+
+    @property
+    def live(self) -> int:
+        """All of them."""
+        return sum(self.policies.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was seen. `mode` and `folder_mode` are permission bits."""
+
+    path: Path
+    mode: int
+    folder_mode: int
+    wal: bool
+    revision: str | None  # of the schema; None: the database is empty
+    census: Census | None  # None where the schema is another one than this program's
+
+    @property
+    def private(self) -> bool:
+        """Whether the file is its owner's alone, as `Store.open` demands."""
+        return not self.mode & ~PRIVATE
+
+    @property
+    def current(self) -> bool:
+        """Whether the schema is this program's."""
+        return self.revision == SCHEMA
+
+    @property
+    def newer(self) -> bool:
+        """Whether a newer authproxy wrote it."""
+        return self.revision is not None and self.revision > SCHEMA
+
+
+def sqlite_version() -> tuple[str, bool]:
+    """Name the SQLite of this program, and say whether two programs may write one WAL database with it."""
+    return sqlite3.sqlite_version, wal_is_safe(sqlite3.sqlite_version_info)
+
+
+def examine(url: str, *, now: int, horizon: int) -> Examination:
+    """Look at a database. Keys that end before `horizon` count as ending; both times are unix seconds.
+
+    Raises StoreError where there is nothing to look at: SchemaError where the file is another program's
+    (StoreMissing: not there), StoreInterrupted where it has to be opened for writing first.
+    """
+    path = database_path(url)
+    mode, folder_mode = _modes(path)
+    with border(path):
+        try:
+            with _reading(path) as (connection, wal):
+                found = revision(connection, path)
+                census = _census(connection, now, horizon) if found == SCHEMA else None
+        except Exception as exc:
+            if getattr(getattr(exc, "orig", exc), "sqlite_errorcode", None) in _INTERRUPTED:
+                raise StoreInterrupted(f"{path} was left in the middle of a commit") from exc
+            raise
+    return Examination(path, mode, folder_mode, wal, found, census)
+
+
+def _modes(path: Path) -> tuple[int, int]:
+    try:
+        status, folder = path.stat(), path.parent.stat()
+    except FileNotFoundError:
+        raise StoreMissing(f"{path} does not exist") from None
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be opened: {(exc.strerror or 'it fails').lower()}") from exc
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(f"{path} is no file")
+    return stat.S_IMODE(status.st_mode), stat.S_IMODE(folder.st_mode)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[Connection, bool]]:
+    """Open a database so that SQLite can write neither to it nor beside it; also say whether it is in WAL mode."""
+    wal = _is_wal(path)
+    # A WAL database that nobody has open has neither of its two side files, and a reader would make them. While
+    # somebody has it open they are there, and are read without the reader's marks.
+    # https://sqlite.org/wal.html#readonly, https://sqlite.org/uri.html#uriimmutable
+    beside = "" if not wal else "&readonly_shm=1" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+
+    def opened() -> sqlite3.Connection:
+        uri = f"{path.absolute().as_uri()}?mode=ro{beside}"
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+    engine = create_engine("sqlite+pysqlite://", creator=opened, poolclass=StaticPool)
+    try:
+        with engine.connect() as connection:
+            yield connection, wal
+    finally:
+        engine.dispose()
+
+
+def _is_wal(path: Path) -> bool:
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
+            return file.read(_VERSIONS_AT.stop)[_VERSIONS_AT] == _WAL
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be opened: {(exc.strerror or 'it fails').lower()}") from exc
+
+
+def _census(connection: Connection, now: int, horizon: int) -> Census:
+    live = and_(keys.c.revoked.is_(None), or_(keys.c.expires.is_(None), keys.c.expires > now))
+    counted = select(keys.c.policy, func.count()).where(live).group_by(keys.c.policy).order_by(keys.c.policy)
+    return Census(
+        policies={row[0]: row[1] for row in connection.execute(counted)},
+        ending=_some(connection, and_(live, keys.c.expires <= horizon)),
+        endless=_some(connection, and_(live, keys.c.expires.is_(None))),
+    )
+
+
+def _some(connection: Connection, where: ColumnElement[bool]) -> Some:
+    count = connection.scalar(select(func.count()).select_from(keys).where(where)) or 0
+    wanted = select(keys.c.id, keys.c.owner, keys.c.expires).where(where).order_by(keys.c.expires, keys.c.id)
+    rows: Sequence[tuple[str, str, int | None]] = [tuple(row) for row in connection.execute(wanted.limit(NAMED))]
+    return Some(count, tuple(NamedKey(*row) for row in rows))

@@ -1,0 +1,113 @@
+"""A delete: one release of one project, with all its files, by a key with a `delete` grant.
+
+The request names a project and a version and nothing else; how the index spells them, its own listing says, and what
+goes to it is written by us (`backend.removal`). Before it does, the delete is on record and the hashes of the files are
+known: their names stay theirs, so that nobody who has one in a lock file gets other bytes.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest
+
+from authproxy import audit
+from authproxy.audit import Origin
+from authproxy.backend.flavour import Flavour, Removal
+from authproxy.backend.removal import RemovalAnswer, carry_out, plan
+from authproxy.domain.access import Access, Outcome, Principal
+from authproxy.domain.grants import Action
+from authproxy.domain.keys import shows_secret
+from authproxy.domain.names import ProjectName, project_name, version_text
+from authproxy.domain.policy import DEAD_KEY, decide
+from authproxy.domain.refusal import Code, Denial, Refused, refuse
+from authproxy.web.credentials import key_holder
+from authproxy.web.head import Address, no_body
+from authproxy.web.parts import Parts
+
+# How many names of deleted files a sentence has room for.
+NAMED: Final = 5
+
+
+def is_removal(flavour: Flavour, request: BaseRequest) -> bool:
+    """Whether this is the DELETE of a release, by its exact target, in one of the indexes behind us."""
+    target = flavour.removals.target
+    if request.method != hdrs.METH_DELETE or target is None:
+        return False
+    found = target.fullmatch(request.raw_path)
+    return found is not None and found["index"] in flavour.indexes
+
+
+async def remove_at(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> str:
+    """Take a delete that its target names; return the sentence for the client. Raises Refused."""
+    pattern = parts.backend.flavour.removals.target
+    found = pattern.fullmatch(request.raw_path) if pattern is not None else None
+    if found is None:
+        raise refuse(Code.NO_ROUTE, "this deletes nothing")
+    no_body(request)
+    principal = await key_holder(parts, request, address)
+    version = found["version"].replace("%2B", "+").replace("%2b", "+").replace("%21", "!")
+    return await remove(parts, origin, principal, found["index"], (found["project"], version))
+
+
+async def remove(parts: Parts, origin: Origin, principal: Principal, index: str, release: tuple[str, str]) -> str:
+    """Take one delete through all steps; return the sentence for the client. Raises Refused.
+
+    `release` is the name and the version as the client wrote them.
+    """
+    if any(shows_secret(text, parts.config.keys.prefix) for text in release):
+        raise refuse(Code.NAME_INVALID, "the name or the version holds a key: keep it out of names, and replace it")
+    project, version = project_name(release[0]), version_text(release[1])
+    going = _Going(parts, origin, principal, project, Access(Action.DELETE, index, project, version=version), version)
+    removal, number = await going.admitted()
+    answer = await going.carried_out(removal, number)
+    if answer.denial is not None:
+        raise Refused(answer.denial)
+    names = [file.filename for file in removal.files]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"deleted {project} {version}: {', '.join(names[:NAMED]) or 'no package files'}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """One release on its way out."""
+
+    parts: Parts
+    origin: Origin
+    principal: Principal
+    project: ProjectName
+    access: Access
+    version: str
+
+    async def admitted(self) -> tuple[Removal, int]:
+        """Decide, find the release, and put the delete on record, be it yes or no. Raises Refused."""
+        async with audit.refusals(self.parts.store, self.origin, self.principal, self.access):
+            decision = decide(self.parts.policy, self.principal, self.access, now=self.parts.now())
+            if isinstance(decision, Denial):
+                raise Refused(decision)
+            removal = await plan(self.parts.backend, self.access.index, self.project, self.version)
+            await self.parts.ledger.remember(self.access.index, self.project, removal.files)
+        entry = audit.entry(self.origin, self.principal, self.access, decision)
+        number = await self.parts.store.admit_removal(entry, now=self.parts.now())
+        if not isinstance(number, int):
+            raise Refused(DEAD_KEY)
+        return removal, number
+
+    async def carried_out(self, removal: Removal, number: int) -> RemovalAnswer:
+        """Delete, and complete the record with what became of it."""
+        names = frozenset(file.filename for file in removal.files)
+        answer = RemovalAnswer(Outcome.UNKNOWN, None, names)
+        index, backend, address = self.access.index, self.parts.backend, self.origin.address
+        try:
+            answer = await carry_out(backend, index, self.project, self.version, removal, address)
+        finally:
+            kept = {file.artifact.identity for file in removal.files if file.filename in answer.left}
+            gone = sorted({file.artifact.identity for file in removal.files} - kept)
+            now_ms = int(self.parts.clock() * 1000)
+            await asyncio.shield(
+                self.parts.store.complete_removal(
+                    number, answer.outcome, index_status=answer.status, time_ms=now_ms, removed=(index, gone)
+                )
+            )
+        return answer

@@ -1,0 +1,69 @@
+"""What connections to an index are like, over real sockets."""
+
+import socket
+
+import aiohttp
+import pytest
+
+from authproxy.backend import connections
+from authproxy.backend.connections import bounded
+from tests.peers.ports import reserved_port
+from tests.peers.recording import Early, Hang, RecordingIndex, Reply
+
+
+async def test_reads_share_a_connection_and_uploads_never_do(recording: RecordingIndex) -> None:
+    """Three of each: one connection for the former, and one each for the latter, closed behind them."""
+    for opened, expected in ((connections.reading, [1, 1, 1]), (connections.writing, [2, 3, 4])):
+        recording.requests.clear()
+        async with opened(1, 1) as session:
+            for _ in range(3):
+                async with session.get(recording.url) as response:
+                    await response.read()
+        assert [seen.connection for seen in recording.requests] == expected
+
+
+async def test_the_environment_is_not_asked(recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy setting, or a .netrc, would send the service credentials somewhere else, or others in their place."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{reserved_port()}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{reserved_port()}")
+    async with connections.reading(1, 1) as session, session.get(recording.url):
+        pass
+    assert len(recording.requests) == 1
+
+
+async def test_nothing_is_added_and_nothing_undone(recording: RecordingIndex) -> None:
+    """No header of aiohttp's own, no cookie given back, no body decompressed: what comes is what was sent."""
+    packed = b"\x1f\x8b not really gzip"
+    recording.answer = lambda _: Reply(200, packed, (("Content-Encoding", "gzip"), ("Set-Cookie", "a=b")))
+    async with connections.reading(1, 1) as session:
+        for _ in range(2):
+            async with session.get(recording.url) as response:
+                assert await response.read() == packed
+    for seen in recording.requests:
+        assert {name for name, _ in seen.headers} == {"Host"}
+
+
+async def test_silence_ends(recording: RecordingIndex) -> None:
+    """The timeout between two pieces holds for both kinds."""
+    recording.answer = lambda _: Hang()
+    for opened in (connections.reading, connections.writing):
+        async with opened(1, 0.1) as session:
+            with pytest.raises(aiohttp.SocketTimeoutError):
+                await session.get(recording.url)
+
+
+async def test_a_connection_for_writing_gives_up_by_itself(recording: RecordingIndex) -> None:
+    """The kernel ends it when an index that has answered takes no more bytes: nobody else would."""
+    recording.early = Early(Reply(200, headers=(("Content-Length", "5"),)))  # of an answer that has not ended
+    async with connections.writing(1, 7) as session, session.post(recording.url, data=b"x") as response:
+        assert response.connection is not None
+        made = response.connection.transport.get_extra_info("socket")
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+
+
+@pytest.mark.parametrize(("size", "whole"), [(0, True), (1000, True), (1001, False), (1_000_000, False)])
+async def test_an_answer_is_bounded(recording: RecordingIndex, size: int, whole: bool) -> None:
+    """At the limit it is whole, past it there is none."""
+    recording.answer = lambda _: Reply(200, b"x" * size)
+    async with connections.reading(1, 1) as session, session.get(recording.url) as response:
+        assert await bounded(response, 1000) == (b"x" * size if whole else None)
