@@ -15,7 +15,7 @@ from authproxy.domain.refusal import Code, Denial
 # What an index said goes into a reason phrase of at most 500 characters, behind a sentence of ours.
 SAID_LIMIT: Final = 200
 
-UNREACHABLE: Final = "the index behind the proxy cannot be reached: nothing was uploaded, try again later"
+UNREACHABLE: Final = "the index behind the proxy cannot be reached, try again later"
 SILENT: Final = "the index behind the proxy did not answer in time: try again, an upload that arrived is recognised"
 BROKE_OFF: Final = "the index behind the proxy broke off: try again, an upload that arrived is recognised"
 MISCONFIGURED: Final = (

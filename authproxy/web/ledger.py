@@ -226,7 +226,7 @@ def _may_not_create(entry: Entry, project: ProjectName) -> Denial:
 def _other_bytes(filename: str, wanted: Artifact, *, replaceable: bool = False) -> Denial:
     if replaceable:
         return _exists(wanted, f"the index has it as {quoted(filename)}, use that name to replace it")
-    return _exists(wanted, f"{quoted(filename)} has other bytes, release a new version instead")
+    return _exists(wanted, f"the index has {quoted(filename)} with other bytes, release a new version instead")
 
 
 def _exists(wanted: Artifact, why: str) -> Denial:
