@@ -94,7 +94,7 @@ def _report(failure: click.ClickException | click.Abort | OSError) -> int:
     else:
         text, status = failure.format_message(), failure.exit_code
     head = styled("authproxy:", sys.stderr, colour="red", bold=True)
-    lines = [printable(redact(line)) for line in text.split("\n")]
+    lines = [printable(redact(line)) for line in text.expandtabs(2).split("\n")]  # click indents by tabs
     print(head, "\n".join(lines), file=sys.stderr)  # noqa: T201
     if isinstance(failure, click.UsageError) and failure.ctx is not None:
         say(f"see: {failure.ctx.command_path} --help")
