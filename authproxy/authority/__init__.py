@@ -112,6 +112,16 @@ class Authority:
         self._records = KeyRecords(store)
         self._flights: dict[tuple[PublicId, bytes], _Flight] = {}  # by public id and proof of the secret
 
+    def still_holds(self, principal: Principal, *, now: int) -> bool:
+        """Say whether the key that a principal proved would prove it now, without waiting. `now` is unix seconds.
+
+        Yes means that no key was changed since and that this one has not expired. No says nothing: `authenticate` does.
+        """
+        key, public_id = principal.key, principal.public_id
+        if key is None or public_id is None or not self._records.stands(key):
+            return False
+        return _live_digest(key, PublicId(public_id), now) is not None
+
     async def authenticate(self, text: str, address: IPv4Address | IPv6Address, *, now: int) -> Principal | Denial:
         """Prove a key string. `now` is unix seconds.
 

@@ -3,6 +3,7 @@
 This room owns when a remembered record may be used. It never judges one: a revoked key's record is remembered like any.
 """
 
+import asyncio
 from typing import Final
 
 from authproxy.authority.recent import Recent
@@ -20,6 +21,33 @@ class KeyRecords:
         self._store = store
         self._records: Recent[KeyId, KeyRecord] = Recent(limit)
         self._generation: int | None = None
+        self._asked = False  # whether `stands` has asked in this turn of the event loop
+
+    def stands(self, record: KeyRecord) -> bool:
+        """Say whether a record that was read here is as it was committed since the request came that is being answered.
+
+        The store is asked once in a turn of the event loop: with a rollback journal that takes 15 us, a third of the
+        answer to a web server (measured). It loses nothing. A turn runs the tasks that were woken before, then reads
+        the sockets (`BaseEventLoop._run_once`); a request that is read wakes its task for the next turn, so the store
+        is asked after it came. Only who sends a second request before the first is answered can be a turn ahead, and no
+        web server does that to what stands behind it.
+        """
+        if not self._asked:
+            generation = self._store.generation()
+            if generation is BUSY:
+                return False
+            self._follow(generation)
+            self._asked = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return self._records.get(record.id) is record
+
+    def _end_turn(self) -> None:
+        self._asked = False
+
+    def _follow(self, generation: int) -> None:
+        if generation != self._generation:
+            self._records.clear()
+            self._generation = generation
 
     async def read(self, key_id: KeyId) -> KeyRecord | None:
         """Return a record as it was committed when this was called, or later. Raises StoreError.
@@ -31,9 +59,7 @@ class KeyRecords:
         generation = self._store.generation()
         if generation is BUSY:
             return await self._store.key(key_id)
-        if generation != self._generation:
-            self._records.clear()
-            self._generation = generation
+        self._follow(generation)
         record = self._records.get(key_id)
         if record is not None:
             return record

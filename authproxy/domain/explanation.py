@@ -3,6 +3,7 @@
 This room only holds the answer. Which questions are asked, and in which order, stands in `authproxy.domain.policy`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from authproxy.domain.refusal import Denial
@@ -44,15 +45,20 @@ class Explanation:
 
 @dataclass(slots=True)
 class Trail:
-    """The steps of one decision while they are taken."""
+    """The steps of one decision while they are taken, where somebody wants to read them: `kept`.
 
+    A sentence may come as a function that writes it. Most of what a decision costs would be sentences (measured).
+    """
+
+    kept: bool = True
     rule: str | None = None
     grant: str | None = None
     steps: list[Step] = field(default_factory=list)
 
-    def passed(self, name: str, sentence: str) -> None:
+    def passed(self, name: str, sentence: str | Callable[[], str]) -> None:
         """Note a question that was answered with yes."""
-        self.steps.append(Step(name, passed=True, sentence=sentence))
+        if self.kept:
+            self.steps.append(Step(name, passed=True, sentence=sentence if isinstance(sentence, str) else sentence()))
 
     def refused(self, name: str, denial: Denial, sentence: str | None = None) -> Denial:
         """Note the question that ends it; `sentence` where the operator may read more than the client."""

@@ -142,6 +142,8 @@ def shows_secret(text: str, prefix: str) -> bool:
     For places where no key belongs, such as a URL or a filename. 16 characters are 95 bits of a secret, and no name
     that begins like a public id goes on so by chance.
     """
+    if len(text) < len(prefix) + 1 + PUBLIC_ID_LENGTH + 1 + 16:
+        return False
     found = re.search(
         rf"{prefix}[-_.][0-9a-z]{{{PUBLIC_ID_LENGTH}}}[-_.][0-9a-z]{{16}}", text, re.ASCII | re.IGNORECASE
     )

@@ -68,12 +68,12 @@ def _holder(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord
         return trail.refused("key", Denial(Code.CREDENTIAL_MISSING, "this takes an API key"))
     if dead := key.dead(question.now):
         return trail.refused("key", DEAD_KEY, f"{who.name} is {dead}")
-    trail.passed("key", f"{who.name} is neither revoked nor paused nor expired")
+    trail.passed("key", lambda: f"{who.name} is neither revoked nor paused nor expired")
     key_policy = policy.key_policies.get(key.policy)
     if key_policy is None:
         gone = f"{who.name} follows the key policy {quoted(key.policy)}, which the configuration does not have"
         return trail.refused("key policy", Denial(Code.NOT_ALLOWED, gone))
-    trail.passed("key policy", f"it follows the key policy {quoted(key.policy)}")
+    trail.passed("key policy", lambda: f"it follows the key policy {quoted(key.policy)}")
     if not question.placed:
         trail.passed("network", "no address was named")
         return key, key_policy
@@ -82,7 +82,7 @@ def _holder(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord
             allowed = listed([str(network) for network in networks])
             reason = f"{who.name} may not be used from {who.address}: {whose} allows {allowed}"
             return trail.refused("network", Denial(Code.NETWORK, reason))
-    trail.passed("network", f"it may be used from {who.address}")
+    trail.passed("network", lambda: f"it may be used from {who.address}")
     return key, key_policy
 
 
@@ -97,7 +97,7 @@ def _grant(trail: Trail, question: Question, name: str, grants: tuple[Grant, ...
     # The order of grants means nothing, so one that says create is never hidden by another that does not:
     # otherwise taking the latter away would widen the key.
     chosen = next((each for each in allowing if each.create), allowing[0])
-    trail.passed(name, f"{format_grant(chosen)} allows it")
+    trail.passed(name, lambda: f"{format_grant(chosen)} allows it")
     return chosen
 
 
@@ -122,9 +122,8 @@ def _password(trail: Trail, policy: Policy, question: Question) -> Admission | D
     )
 
 
-def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denial:
-    if question.principal.kind is PrincipalKind.PASSWORD:
-        return _password(trail, policy, question)
+def _granted(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord, KeyPolicy, Grant, Grant] | Denial:
+    """Find the grant of the key's policy and the key's own that allow this, one and the same where it has none."""
     holder = _holder(trail, policy, question)
     if isinstance(holder, Denial):
         return holder
@@ -133,8 +132,16 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
     if isinstance(granted, Denial):
         return granted
     own = _grant(trail, question, "own grant", key.grants) if key.grants else granted
-    if isinstance(own, Denial):
-        return own
+    return own if isinstance(own, Denial) else (key, key_policy, granted, own)
+
+
+def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denial:
+    if question.principal.kind is PrincipalKind.PASSWORD:
+        return _password(trail, policy, question)
+    found = _granted(trail, policy, question)
+    if isinstance(found, Denial):
+        return found
+    key, key_policy, granted, own = found
     texts = [format_grant(granted), format_grant(own)] if key.grants else [format_grant(granted)]
     trail.grant = " & ".join(texts)
     if question.access.action is not Action.UPLOAD:
@@ -165,7 +172,17 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
 def decide(policy: Policy, principal: Principal, access: Access, *, now: int) -> Admission | Denial:
     """Say whether the principal may do this. `now` is in unix seconds."""
     version = access.artifact.version if access.artifact else access.version
-    return _walk(Trail(), policy, Question(principal, access, now, version, policy.passwords))
+    return _walk(Trail(kept=False), policy, Question(principal, access, now, version, policy.passwords))
+
+
+def forbids(policy: Policy, principal: Principal, access: Access, *, now: int) -> Denial | None:
+    """Say with what `decide` would refuse a key this, None where it would not: all that a read has to know.
+
+    Package rules are about writing, so an upload is not to be asked about here. Without a key the answer is no.
+    """
+    assert access.action is Action.READ, "what is written has rules to keep, ask decide"
+    found = _granted(Trail(kept=False), policy, Question(principal, access, now, None, policy.passwords))
+    return found if isinstance(found, Denial) else None
 
 
 def admit_uploader(

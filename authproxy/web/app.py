@@ -22,7 +22,7 @@ from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull
 from authproxy.web import head
 from authproxy.web.errors import phrase, respond
-from authproxy.web.forward_auth import is_asked
+from authproxy.web.forward_auth import is_asked, said_again
 from authproxy.web.head import Address
 from authproxy.web.own import own
 from authproxy.web.parts import Parts, assembled
@@ -80,10 +80,15 @@ class App:
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         started, parts = time.perf_counter(), self.parts
+        again = said_again(parts, request)
+        if again is not None and not log.isEnabledFor(logging.INFO):  # nobody wants to know more of it
+            again.headers.setdefault(hdrs.SERVER, "authproxy")
+            parts.metrics.count("auth", "ok", time.perf_counter() - started)
+            return again
         address = head.address_of(request, parts.config.trusted_proxies)
         origin = Origin(secrets.token_hex(8), int(parts.clock() * 1000), str(address), head.client_of(request))
         action = _action(parts.backend.flavour, request)
-        answer = await _answer(action, parts, request, origin, address)
+        answer = await _answer(action, parts, request, origin, address) if again is None else again
         denial = answer if isinstance(answer, Denial) else None
         response = await _refusal(parts, request, answer) if isinstance(answer, Denial) else answer
         if not response.prepared:

@@ -20,9 +20,10 @@ from authproxy.domain.refusal import Code, Refused, quoted, refuse
 from authproxy.web.credentials import anonymous, holder_of, presented
 from authproxy.web.head import Address, peer_of, within
 from authproxy.web.parts import Parts
+from authproxy.web.readers import may_read
 
 PATH: Final = "/-/auth"
-_BELOW: Final = f"{PATH}/"
+_BEHIND: Final = (f"{PATH}/", f"{PATH}?")
 
 # The headers that name the method and the target of the read. Envoy (ext_authz over HTTP, `path_prefix`) needs neither:
 # it keeps the method and appends the target to our path.
@@ -36,7 +37,7 @@ DECIDED: Final = (hdrs.METH_GET, hdrs.METH_HEAD)
 
 def is_asked(raw_target: str) -> bool:
     """Whether this is a web server's question, which is answered in statuses that web servers understand."""
-    return raw_target == PATH or raw_target.startswith(_BELOW)
+    return raw_target == PATH or raw_target.startswith(_BEHIND)
 
 
 async def forward_auth(parts: Parts, request: BaseRequest, address: Address) -> Response:
@@ -52,8 +53,21 @@ async def forward_auth(parts: Parts, request: BaseRequest, address: Address) -> 
     if not asked.lends:
         raise refuse(Code.NO_ROUTE, f"{quoted(asked.target)} is not decided here: ask for it through the proxy")
     reader = await _reader(parts, request, address)
-    if (denial := parts.readers.may_read(parts.config, reader, asked, now=parts.now())) is not None:
+    if (denial := may_read(parts.config, reader, asked, now=parts.now())) is not None:
         raise Refused(denial)
+    parts.yeses.remember(parts.config, request, reader)
+    return _yes(reader)
+
+
+def said_again(parts: Parts, request: BaseRequest) -> Response | None:
+    """Answer yes where this very request got one that still stands; None says nothing."""
+    if not is_asked(request.raw_path):
+        return None
+    reader = parts.yeses.again(parts.config, request, now=parts.now())
+    return None if reader is None else _yes(reader)
+
+
+def _yes(reader: Principal) -> Response:
     headers = {"Cache-Control": "no-store", "Vary": "Authorization"}
     if reader.public_id is not None:
         headers["X-Authproxy-Key"] = reader.public_id

@@ -22,6 +22,7 @@ from authproxy.web.metrics import Metrics
 from authproxy.web.passwords import IndexPasswords
 from authproxy.web.readers import Readers
 from authproxy.web.readiness import Readiness
+from authproxy.web.yeses import Yeses
 
 # The verified-key cache is keyed with so many random bytes; they live and die with the process.
 PROCESS_KEY_BYTES: Final = 32
@@ -39,6 +40,7 @@ class Parts:
     metrics: Metrics
     passwords: IndexPasswords
     readers: Readers
+    yeses: Yeses
     readiness: Readiness
     archives: asyncio.Semaphore  # archives are read one per spare core: reading one is seconds of CPU at worst
     clock: Callable[[], float]
@@ -80,6 +82,7 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
         Metrics(),
         passwords,
         readers,
+        Yeses(authority, secrets.token_bytes(PROCESS_KEY_BYTES)),
         Readiness(store, backend),
         asyncio.Semaphore(spare_threads()),
         clock,

@@ -109,7 +109,7 @@ async def _reader(parts: Parts, request: BaseRequest, asked: Asked, address: Add
     credential, reads = presented(parts, request), parts.config.reads
     if reads is Reads.KEY or (credential is not None and credential.key_text is not None):
         holder = await holder_of(parts, credential, address)
-        denial = parts.readers.may_read(parts.config, holder, asked, now=parts.now())
+        denial = may_read(parts.config, holder, asked, now=parts.now())
         if denial is not None and reads is Reads.KEY:
             if asked.listing and reaches(parts.config.policy, holder, asked.action, asked.index, now=parts.now()):
                 return _Reader(holder, lent=asked.lends, part=True)

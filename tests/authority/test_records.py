@@ -1,5 +1,7 @@
 """Remembered records are no older than the last change of any key, seen from another program too."""
 
+import asyncio
+import socket
 import sqlite3
 from contextlib import ExitStack, contextmanager
 
@@ -125,3 +127,65 @@ async def test_memory_is_bounded(authority, store):
     for key_id in made:
         await records.read(key_id)
     assert await records.read(made[0]) is not first
+
+
+async def test_a_record_stands_until_a_key_is_changed(authority, store, shell):
+    """Any key: what the store tells of a change is that there was one. What was never read here does not stand."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    other, _ = await authority.issue(SPEC, now=NOW)
+    records = KeyRecords(store)
+    assert not records.stands(record)
+    known = await records.read(record.id)
+    assert records.stands(known)
+    await shell.pause(other.id, NOW)
+    assert not records.stands(known)
+    assert records.stands(await records.read(record.id))
+
+
+async def test_whether_records_stand_is_asked_once_in_a_turn(authority, store, database):
+    """One look serves all that a turn of the event loop answers, and the next turn looks again."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    records = KeyRecords(store)
+    known = await records.read(record.id)
+    asked = []
+    store._watch._connection.set_trace_callback(asked.append)
+    assert [records.stands(known) for _ in range(5)] == [True] * 5
+    assert len(asked) == 1
+    await asyncio.sleep(0)
+    assert records.stands(known)
+    assert len(asked) == 2
+
+
+async def test_nothing_stands_while_somebody_commits(authority, store, database):
+    """Then nobody knows; and that is not remembered for the rest of the turn."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    records = KeyRecords(store)
+    known = await records.read(record.id)
+    with exclusive(database):
+        assert not records.stands(known)
+    assert records.stands(known)
+
+
+async def test_a_request_is_answered_after_the_store_was_asked_for_it(authority, store):
+    """What asyncio's order of things is relied on for: a task that a socket woke runs after the last turn's end."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    records = KeyRecords(store)
+    known = await records.read(record.id)
+    left, right = socket.socketpair()
+    for end in (left, right):
+        end.setblocking(False)
+    loop, order = asyncio.get_running_loop(), []
+
+    async def answer():
+        await loop.sock_recv(right, 1)
+        order.append(("answered", records._asked))
+
+    waiting = asyncio.create_task(answer())
+    await asyncio.sleep(0)
+    assert records.stands(known)
+    left.send(b"x")  # arrives after the store was asked, in the same turn
+    order.append(("asked", records._asked))
+    await waiting
+    assert order == [("asked", True), ("answered", False)]
+    left.close()
+    right.close()

@@ -1,4 +1,4 @@
-"""The one decision about reading, and that remembering it changes nothing."""
+"""The one decision about reading, and that remembering what a target is about changes nothing."""
 
 from dataclasses import replace
 from ipaddress import ip_address
@@ -42,22 +42,6 @@ async def test_open_reading_is_for_everybody(running: Running) -> None:
     assert may_read(config, anonymous(HERE), asked, now=0) is None
 
 
-async def test_what_is_remembered_is_what_would_be_decided(running: Running) -> None:
-    """Another key, another config, another second: each is decided anew. The control: the same question is not."""
-    parts, readers = running.app.parts, Readers(PYPISERVER)
-    asked, now = readers.asked("GET", "/simple/acme-core/"), parts.now()
-    reader, uploader = await holder(running, "install"), await holder(running, "release")
-    assert readers.may_read(parts.config, reader, asked, now=now) is None
-    assert readers.may_read(parts.config, uploader, asked, now=now) is not None
-    bare = replace(parts.config, policy=replace(parts.config.policy, key_policies={}))
-    assert readers.may_read(bare, reader, asked, now=now) is not None
-    assert readers.may_read(parts.config, reader, asked, now=now) is None
-    assert reader.key is not None
-    expired = replace(reader, key=replace(reader.key, expires=now + 1))
-    assert readers.may_read(parts.config, expired, asked, now=now) is None
-    assert readers.may_read(parts.config, expired, asked, now=now + 1) is not None
-
-
 async def test_a_target_without_a_route_is_never_remembered_as_one(running: Running) -> None:
     """Refusals are found anew each time."""
     readers = Readers(PYPISERVER)
@@ -67,3 +51,11 @@ async def test_a_target_without_a_route_is_never_remembered_as_one(running: Runn
         with pytest.raises(Refused):
             readers.asked("DELETE", "/simple/acme-core/")
     assert readers.asked("GET", "/simple/acme-core/") == readers.asked("GET", "/simple/acme-core/")
+
+
+async def test_what_a_target_is_about_is_read_once(running: Running) -> None:
+    """A wheel's name is parsed for the first who asks; method and target together are what is remembered."""
+    readers, wheel = Readers(PYPISERVER), "/packages/acme_core-1.0-py3-none-any.whl"
+    first = readers.asked("GET", wheel)
+    assert (readers.asked("GET", wheel) is first, first.project) == (True, "acme-core")
+    assert readers.asked("HEAD", wheel) is not first
