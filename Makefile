@@ -1,4 +1,4 @@
-# make demo     a real pypiserver, the proxy before it, keys, and lines to paste
+# make demo     a real pypiserver, the proxy before it, keys, and lines to paste; make demo ARGS="--upstream devpi"
 # make test     every test, real clients included; make test ARGS="tests/domain -x" runs some of them
 # make check    lint, types, import contract, tests, and the coverage that the heart of the house has to have
 # make bench    one table: direct, through the proxy, through nginx and HAProxy
@@ -19,15 +19,15 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 # One stamp per set of extras. The larger set holds the smaller: a checkout that is ready for tests is ready for the demo.
-$(VENV)/.installed-demo: pyproject.toml .ci/install
-	@test $(VENV)/.installed-check -nt pyproject.toml || .ci/install demo
+$(VENV)/.installed-demo $(VENV)/.installed-demo-devpi: pyproject.toml .ci/install
+	@test $(VENV)/.installed-check -nt pyproject.toml || .ci/install $(@:$(VENV)/.installed-%=%)
 	@touch $@
 
 $(VENV)/.installed-check: pyproject.toml .ci/install
 	@.ci/install test,lint
 	@touch $@
 
-demo: $(VENV)/.installed-demo
+demo: $(VENV)/.installed-demo$(if $(findstring devpi,$(ARGS)),-devpi)
 	@$(BIN)/authproxy demo $(ARGS)
 
 test: $(VENV)/.installed-check

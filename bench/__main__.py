@@ -6,11 +6,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench import bodies, flood, forward_auth, keys, reads, table, uploads
+from bench import bodies, devpi, flood, forward_auth, keys, reads, table, uploads
 from bench.run import Neighbours, Run
 
 ROWS = {
     "uploads": uploads.measure,
+    "devpi": devpi.measure,
     "bodies": bodies.measure,
     "reads": reads.measure,
     "forward-auth": forward_auth.measure,

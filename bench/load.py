@@ -63,9 +63,11 @@ def _pin(cores: Sequence[int] | None) -> None:
         os.sched_setaffinity(0, cores)
 
 
-def upload_small(port: int, credential: str | None, numbers: Sequence[int], connections: int) -> Served:
+def upload_small(
+    port: int, credential: str | None, numbers: Sequence[int], connections: int, target: str = "/"
+) -> Served:
     """Upload the small wheels of these numbers over kept-alive connections; they are made before the clock starts."""
-    return _closed_loop(port, [wheels.small(number).request(credential) for number in numbers], connections)
+    return _closed_loop(port, [wheels.small(number).request(credential, target) for number in numbers], connections)
 
 
 def read(port: int, requests: Sequence[bytes]) -> Served:

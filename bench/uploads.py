@@ -84,7 +84,7 @@ def _row(run: Run, shape: Shape) -> Row:
         tuple(_lines(rates)),
         (
             f"authproxy takes {statistics.median(cpu) * 1000:.2f} ms of its core per upload",
-            f"htpasswd is bcrypt at cost {peers.BCRYPT_COST}; {_fsync(run.scratch)}",
+            f"htpasswd is bcrypt at cost {peers.BCRYPT_COST}; {fsync(run.scratch)}",
         ),
     )
 
@@ -111,7 +111,7 @@ def _legs(scratch: Path, shape: Shape) -> Iterator[list[Leg]]:
         ]
 
 
-def _fsync(scratch: Path) -> str:
+def fsync(scratch: Path) -> str:
     """What a commit waits for: authproxy has each upload on record, on disk, twice; the others promise nothing."""
     taken = []
     with (scratch / "fsync").open("wb", buffering=0) as file:

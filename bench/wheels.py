@@ -35,18 +35,19 @@ class Upload:
         size = self.file.stat().st_size if isinstance(self.file, Path) else len(self.file)
         return len(self.head) + size + len(self.tail)
 
-    def request_head(self, credential: str | None) -> bytes:
+    def request_head(self, credential: str | None, target: str = "/") -> bytes:
         """The request line and the header fields; `credential` is user:password."""
         return (
-            "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: twine/7.0.0\r\nAccept-Encoding: gzip, deflate\r\n"
-            f"Accept: */*\r\nConnection: keep-alive\r\n{authorization(credential)}Content-Length: {self.length}\r\n"
+            f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: twine/7.0.0\r\n"
+            "Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n"
+            f"{authorization(credential)}Content-Length: {self.length}\r\n"
             f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
         ).encode()
 
-    def request(self, credential: str | None) -> bytes:
+    def request(self, credential: str | None, target: str = "/") -> bytes:
         """The whole request, for a small file."""
         file = self.file.read_bytes() if isinstance(self.file, Path) else self.file
-        return b"".join((self.request_head(credential), self.head, file, self.tail))
+        return b"".join((self.request_head(credential, target), self.head, file, self.tail))
 
 
 def authorization(credential: str | None) -> str:
@@ -54,11 +55,11 @@ def authorization(credential: str | None) -> str:
     return f"Authorization: Basic {b64encode(credential.encode()).decode()}\r\n" if credential else ""
 
 
-def small(number: int) -> Upload:
+def small(number: int, project: str = PROJECT) -> Upload:
     """A 20 KB wheel; another `number` is another version."""
     raw = io.BytesIO()
-    write(raw, version(number), SMALL_WHEEL - OVERHEAD)
-    return _form(number, raw.getvalue(), _digests(raw))
+    write(raw, version(number), SMALL_WHEEL - OVERHEAD, project)
+    return _form(number, raw.getvalue(), _digests(raw), project)
 
 
 def large(number: int, path: Path) -> Upload:
@@ -73,25 +74,26 @@ def version(number: int) -> str:
     return f"1.0.{number}"
 
 
-def filename(number: int) -> str:
+def filename(number: int, project: str = PROJECT) -> str:
     """The wheel's filename for a number."""
-    return f"bench_wheel-{version(number)}-py3-none-any.whl"
+    return f"{project.replace('-', '_')}-{version(number)}-py3-none-any.whl"
 
 
-def write(raw: IO[bytes], written: str, payload: int) -> None:
+def write(raw: IO[bytes], written: str, payload: int, project: str = PROJECT) -> None:
     """Write a wheel of version `written` with one member of `payload` random bytes, stored and not compressed."""
-    inside = f"bench_wheel-{written}.dist-info"
+    package = project.replace("-", "_")
+    inside = f"{package}-{written}.dist-info"
     # one piece over and over: a stored member does not notice, and 1 GiB of urandom would take seconds
     piece = os.urandom(min(payload, PIECE))
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as archive:
-        with archive.open("bench_wheel/blob.bin", "w") as member:
+        with archive.open(f"{package}/blob.bin", "w") as member:
             for start in range(0, payload, PIECE):
                 member.write(piece[: min(PIECE, payload - start)])
-        archive.writestr(f"{inside}/METADATA", f"Metadata-Version: 2.1\nName: {PROJECT}\nVersion: {written}\n")
+        archive.writestr(f"{inside}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {written}\n")
         archive.writestr(
             f"{inside}/WHEEL", "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        archive.writestr(f"{inside}/RECORD", "bench_wheel/blob.bin,,\n")
+        archive.writestr(f"{inside}/RECORD", f"{package}/blob.bin,,\n")
 
 
 def _digests(raw: IO[bytes]) -> dict[str, str]:
@@ -108,10 +110,10 @@ def _digests(raw: IO[bytes]) -> dict[str, str]:
     }
 
 
-def _form(number: int, file: bytes | Path, digests: dict[str, str]) -> Upload:
+def _form(number: int, file: bytes | Path, digests: dict[str, str], project: str = PROJECT) -> Upload:
     fields = {
         "metadata_version": "2.1",
-        "name": PROJECT,
+        "name": project,
         "version": version(number),
         "filetype": "bdist_wheel",
         "pyversion": "py3",
@@ -121,7 +123,6 @@ def _form(number: int, file: bytes | Path, digests: dict[str, str]) -> Upload:
     }
     disposition = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
     parts = [f'{disposition}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
-    parts.append(
-        f'{disposition}"content"; filename="{filename(number)}"\r\nContent-Type: application/octet-stream\r\n\r\n'
-    )
+    named = f'{disposition}"content"; filename="{filename(number, project)}"'
+    parts.append(f"{named}\r\nContent-Type: application/octet-stream\r\n\r\n")
     return Upload("".join(parts).encode(), file, f"\r\n--{BOUNDARY}--\r\n".encode())

@@ -71,6 +71,25 @@ def test_the_newest_python_with_wheels_is_taken_first(tmp_path: Path) -> None:
     assert "--editable .[demo]" in (tmp_path / "asked").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "extras"),
+    [([], "demo"), (["ARGS=--self-test"], "demo"), (["ARGS=--upstream devpi --self-test"], "demo-devpi")],
+    ids=["plain", "self test", "devpi"],
+)
+def test_the_demo_installs_the_index_that_it_is_asked_for(arguments: list[str], extras: str, tmp_path: Path) -> None:
+    """`make demo ARGS="--upstream devpi"` brings a devpi-server along, and `make demo` does not."""
+    planned = subprocess.run(
+        ["make", "-n", "demo", f"VENV={tmp_path}", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert planned.stdout.splitlines()[0].endswith(f".ci/install {extras}")
+
+
 def test_make_explains_itself() -> None:
     """`make` alone lists what can be made, and starts nothing."""
     ran = subprocess.run(

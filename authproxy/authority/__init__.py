@@ -26,6 +26,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
 from authproxy.authority.hashing import HashingPool
+from authproxy.authority.presented import Presented
 from authproxy.authority.records import KeyRecords
 from authproxy.authority.throttle import Throttle
 from authproxy.authority.verified import VerifiedKeys
@@ -110,7 +111,20 @@ class Authority:
         self._entropy = entropy
         self._verified = VerifiedKeys(process_key)
         self._records = KeyRecords(store)
+        self._presented = Presented(process_key)
         self._flights: dict[tuple[PublicId, bytes], _Flight] = {}  # by public id and proof of the secret
+
+    def recall(self, header: str, address: IPv4Address | IPv6Address, *, now: int) -> Principal | None:
+        """Return whom this very Authorization header proved from this address, where it would prove the same now.
+
+        Never waits, and None says nothing: `authenticate` does. `now` is unix seconds.
+        """
+        known = self._presented.get(header, address)
+        return known if known is not None and self.still_holds(known, now=now) else None
+
+    def remember(self, header: str, principal: Principal) -> None:
+        """Note that this header, and nothing beside it, proved a key."""
+        self._presented.put(header, principal)
 
     def still_holds(self, principal: Principal, *, now: int) -> bool:
         """Say whether the key that a principal proved would prove it now, without waiting. `now` is unix seconds.

@@ -1,5 +1,8 @@
 """What a client presents: the Authorization header, read once, into a key or something foreign.
 
+devpi-client logs in by a header of its own, which holds what stands behind `Basic`. A key in it is heard as it would be
+there; somebody's session with the index is not, since that header goes to no index.
+
 This room tells the two apart and judges neither. The line between them is drawn on one side: whatever could be a key
 of ours, broken, quoted or in the wrong place, is a key, because a foreign header may be passed on to an index and a key
 must never be. A key that stands where no form below puts it is refused.
@@ -48,19 +51,20 @@ class Credential:
     foreign: str | None = field(default=None, repr=False)  # the header's value as it came: someone else's credential
 
 
-def credential_of(header_values: Sequence[str], prefix: str) -> Credential | None:
+def credential_of(header_values: Sequence[str], prefix: str, *, header: str = "Authorization") -> Credential | None:
     """Read all values of a request's Authorization headers; None where there are none.
 
-    `prefix` is that of the keys. Raises Refused: REQUEST_INVALID for two headers and for one that is too long,
-    CREDENTIAL_INVALID for one that no form fits, with the sentence that every bad key gets.
+    `prefix` is that of the keys; `header` is what a refusal calls the header. Raises Refused: REQUEST_INVALID for two
+    headers and for one that is too long, CREDENTIAL_INVALID for one that no form fits, with the sentence that every bad
+    key gets.
     """
     if not header_values:
         return None
     if len(header_values) > 1:
-        raise refuse(Code.REQUEST_INVALID, "there are two Authorization headers: send one")
+        raise refuse(Code.REQUEST_INVALID, f"there are two {header} headers: send one")
     [value] = header_values
     if len(value.encode("utf-8", "surrogateescape")) > HEADER_LIMIT:
-        raise refuse(Code.REQUEST_INVALID, f"the Authorization header is too long: {HEADER_LIMIT} bytes are taken")
+        raise refuse(Code.REQUEST_INVALID, f"the {header} header is too long: {HEADER_LIMIT} bytes are taken")
     scheme, _, rest = value.strip().partition(" ")
     read = _SCHEMES.get(scheme.lower())
     presented = rest.strip()
@@ -72,6 +76,42 @@ def credential_of(header_values: Sequence[str], prefix: str) -> Credential | Non
     if any(_holds_key(text, prefix) for text in (value, presented, _decoded(presented))):
         raise Refused(DEAD_KEY)
     return Credential(foreign=value)
+
+
+def with_session(
+    shown: Credential | None, session_values: Sequence[str], prefix: str, *, header: str
+) -> Credential | None:
+    """Read the values of devpi-client's own header beside what the Authorization header showed.
+
+    The same credential in both is one (`devpi use` with the key in the URL, and then `devpi login`); of two different
+    ones nobody could say which counts. A foreign one alone is None: it is the index's, and passed on to nobody.
+    Raises Refused as `credential_of` does.
+    """
+    if not session_values:
+        return shown
+    try:
+        session = credential_of([f"Basic {value}" for value in session_values], prefix, header=header)
+    except Refused:
+        if shown is None:
+            raise
+        session = None
+    if shown is None:
+        return session if session is not None and session.key_text is not None else None
+    if shown != session:
+        raise refuse(
+            Code.REQUEST_INVALID,
+            f"the Authorization and {header} headers hold two different credentials: send one (`devpi logoff` forgets "
+            "a login, `devpi use` with a URL replaces what stands in it)",
+        )
+    return shown
+
+
+def key_of_login(user: str, password: str, prefix: str) -> str | None:
+    """Find the key in a user name and a password, read as they would be behind Basic; None where neither is one.
+
+    Raises Refused (credential-invalid) for what could not be one.
+    """
+    return _key_of_pair(f"{user}:{password}", prefix)
 
 
 def password_of(credential: Credential) -> tuple[str, str] | None:
@@ -94,9 +134,14 @@ def _holds_key(text: str, prefix: str) -> bool:
 
 def _basic(presented: str, prefix: str) -> str | None:
     try:
-        user, colon, password = _base64_text(presented).partition(":")
+        pair = _base64_text(presented)
     except ValueError:
         raise Refused(DEAD_KEY) from None
+    return _key_of_pair(pair, prefix)
+
+
+def _key_of_pair(pair: str, prefix: str) -> str | None:
+    user, colon, password = pair.partition(":")
     user, stripped = user.strip(), password.strip()
     if not colon or _CONTROL.search(user + stripped):
         raise Refused(DEAD_KEY)

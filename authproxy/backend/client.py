@@ -13,7 +13,7 @@ import asyncio
 import functools
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -106,7 +106,7 @@ class Backend:
 
     async def _exchange(self, target: str, body: bytes) -> tuple[int, bytes]:
         headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": AGENT}
-        async with self.read("POST", target, headers, body) as response:
+        async with await self.read("POST", target, headers, body) as response:
             return response.status, await whole(response, ANSWER_LIMIT) or b""
 
     async def credentials(self) -> dict[str, str]:
@@ -117,40 +117,37 @@ class Backend:
         value = await self._login.authorization()
         return {} if value is None else {"Authorization": value}
 
-    @asynccontextmanager
     async def read(
         self, method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Ask for a page or a file. `headers` go out as they are, beside the ones that are ours to set.
+    ) -> aiohttp.ClientResponse:
+        """Ask for a page or a file; leaving the answer as an async context gives its connection back.
 
-        Raises Refused (index-unreachable, index-timeout) while no answer has come; what breaks later is aiohttp's
-        to raise, in the middle of the answer.
+        `headers` go out as they are, beside the ones that are ours to set. Raises Refused (index-unreachable,
+        index-timeout) while no answer has come; what breaks later is aiohttp's to raise, in the middle of the answer.
         """
         try:
-            response = await self._reading.request(
+            return await self._reading.request(
                 method, self._url(raw_target), headers={**headers, **self._forwarded}, data=body, allow_redirects=False
             )
         except TimeoutError as exc:
             raise refuse(Code.INDEX_TIMEOUT, "the index behind the proxy did not answer in time, try again") from exc
         except aiohttp.ClientError as exc:
             raise refuse(Code.INDEX_UNREACHABLE, UNREACHABLE) from exc
-        try:
-            yield response
-        finally:
-            response.release()
 
-    @asynccontextmanager
     async def lent(
         self, method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
         """Ask as `read` does, with the service credentials. Raises Refused as `read` and `credentials` do."""
         credentials = await self.credentials()
-        async with self.read(method, raw_target, {**headers, **credentials}, body) as response:
-            if response.status not in REFUSALS or not await self._login.renewed(credentials.get("Authorization")):
-                yield response
-                return
-        async with self.read(method, raw_target, {**headers, **await self.credentials()}, body) as response:
-            yield response
+        response = await self.read(method, raw_target, {**headers, **credentials}, body)
+        if response.status not in REFUSALS:
+            return response
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(response)
+            if not await self._login.renewed(credentials.get("Authorization")):
+                stack.pop_all()
+                return response
+        return await self.read(method, raw_target, {**headers, **await self.credentials()}, body)
 
     async def upload(
         self,
@@ -231,7 +228,7 @@ class Backend:
             await self.files(index, PROBE)
             return
         headers = {**await self.credentials(), "Accept": self.flavour.accept, "User-Agent": AGENT}
-        async with self.read("GET", self.flavour.standing(index), headers) as response:
+        async with await self.read("GET", self.flavour.standing(index), headers) as response:
             if response.status in self.flavour.absent:
                 raise refuse(Code.MISCONFIGURED, f"proxy is misconfigured: the index has no {index}")
             if response.status != 200:
@@ -251,7 +248,7 @@ class Backend:
         Raises Refused (index-unreachable, index-timeout, misconfigured).
         """
         headers = {"Accept": self.flavour.accept, "User-Agent": AGENT}
-        async with self.lent("GET", self.flavour.page(index, project), headers) as response:
+        async with await self.lent("GET", self.flavour.page(index, project), headers) as response:
             if response.status in REFUSALS:
                 raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
             if response.status in self.flavour.absent:
@@ -268,7 +265,7 @@ class Backend:
         """
         running = hashlib.sha256()
         headers = {"Accept-Encoding": "identity", "User-Agent": AGENT}
-        async with self.lent("GET", path, headers) as response:
+        async with await self.lent("GET", path, headers) as response:
             if response.status in REFUSALS:
                 raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
             if response.status in self.flavour.absent:

@@ -5,7 +5,7 @@ the other somewhere. So those rules stand here once more, in our words; a test h
 
 Every route names its index, so that a key for one never reaches another; an upload goes to one of the indexes of the
 config and nowhere else. Whatever devpi has besides has no route and is not passed on: users and index management, push,
-test results, `+login`, `+status`, replication, refreshing a mirror.
+test results, `+status`, replication, refreshing a mirror. A `+login` is answered by the proxy itself.
 
 This room is pure. It knows no connection, no key and no rule.
 """
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from authproxy.backend.flavour import Flavour, IndexFile, Removal, RemovalRequest, Removals, Route, is_version
+from authproxy.backend.flavour import Flavour, IndexFile, Removal, RemovalRequest, Removals, Route, Sessions, is_version
 from authproxy.domain.grants import ANY, Action
 from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact, project_name
 from authproxy.domain.refusal import Code, Refused, refuse
@@ -36,6 +36,8 @@ _FOLDER: Final = rf"(?:\+|%2[Bb])(?:f/[0-9a-f]{{3}}/[0-9a-f]{{13}}|e/[A-Za-z0-9_
 # What devpi-client asks besides the path (measured): `devpi use` and `devpi index`, `devpi list --ignore-bases`.
 _NO_PROJECTS: Final = frozenset({"no_projects="})
 _IGNORE_BASES: Final = frozenset({"ignore_bases="})
+# The body of the GET that `devpi use -l` sends, with and without `--user` (measured).
+_NOTHING: Final = b"{}"
 
 
 def _read(
@@ -45,8 +47,9 @@ def _read(
     queries: frozenset[str] = frozenset(),
     lends: bool = True,
     listing: bool = False,
+    spare: bytes = b"",
 ) -> Route:
-    return Route(_GET, re.compile(path, re.ASCII), Action.READ, index, queries, lends, listing)
+    return Route(_GET, re.compile(path, re.ASCII), Action.READ, index, queries, lends, listing, spare)
 
 
 # No two match the same target: a name holds no `+`. `+api` says who is logged in, so our credentials never go there: a
@@ -58,8 +61,8 @@ _READS: Final = (
     _read(rf"/{_INDEX}/\+simple/?", listing=True),
     _read(rf"/{_INDEX}/\+simple/{_NAME}/?"),
     _read(rf"/{_INDEX}/{_FOLDER}/{_FILENAME}(?:\.metadata)?"),  # .metadata: PEP 658
-    _read(r"/", index=ANY),
-    _read(rf"/{_WORD}/?", index=ANY),
+    _read(r"/", index=ANY, spare=_NOTHING),
+    _read(rf"/{_WORD}/?", index=ANY, spare=_NOTHING),
     _read(rf"/{_INDEX}/?", queries=_NO_PROJECTS),
     _read(rf"/{_INDEX}/{_NAME}/?", queries=_IGNORE_BASES),
     _read(rf"/{_INDEX}/{_NAME}/{_VERSION}/?"),
@@ -230,4 +233,6 @@ def devpi(indexes: tuple[str, ...]) -> Flavour:
         removals=Removals(by_form=False, target=_RELEASE_PATH, planned=removal),
         passed_on="/USER/INDEX/+simple/, /USER/INDEX/+simple/PROJECT/, files under +f and +e, /USER/INDEX/PROJECT and "
         f"+api, and uploads to {', '.join(f'/{index}/' for index in indexes)}",
+        pushes=True,
+        sessions=Sessions(header="X-Devpi-Auth", about="/+api", version=("X-Devpi-Api-Version", "2")),
     )

@@ -33,6 +33,7 @@ class Route:
     `pattern` is matched against the whole raw path. Its group `project` is a project's name in any spelling, its group
     `filename` the last segment of a file's path, and its group `index` the index, where `index` is None. `queries` are
     the query strings that may follow, without their `?`. `lends` is whether the service credentials may go with it.
+    `spare` is a body that a GET may come with, and that is thrown away.
     """
 
     methods: frozenset[str]
@@ -42,6 +43,7 @@ class Route:
     queries: frozenset[str] = frozenset()
     lends: bool = True
     listing: bool = False  # the list of all projects, of which a reader may be shown a part
+    spare: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Asked:
     target: str  # as it came; what goes on to the index
     lends: bool = True
     listing: bool = False
+    spare: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,19 @@ class Removals:
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """How the index's own client logs in (`devpi login`).
+
+    `header` is what it sends its login in, as it stands behind `Basic`. `about` is how a target ends that says who is
+    logged in. `version` is a header without which it doubts every answer.
+    """
+
+    header: str
+    about: str
+    version: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Flavour:
     """What one kind of index is like.
 
@@ -119,7 +135,7 @@ class Flavour:
     index alone.
     Headers: `outside` tells the index the scheme and the host that clients see. `login` is the raw target that gives a
     session token for the service account, None where there is none.
-    Deletes: `removals`.
+    Deletes: `removals`. `sessions`: of a client of the index's own, None where it has none.
     """
 
     name: str
@@ -139,6 +155,13 @@ class Flavour:
     welcome: int  # what whoever may upload is told of a form that changes nothing (`backend.passwords`)
     removals: Removals
     passed_on: str  # what the reads are, for the sentence that refuses all others
+    sessions: Sessions | None = None
+    pushes: bool = False  # whether it copies releases from one of its indexes into another (`backend.push`)
+
+    @property
+    def varies(self) -> str:
+        """The headers that an answer may depend on because they say who asks, as Vary names them."""
+        return "Authorization" if self.sessions is None else f"Authorization, {self.sessions.header}"
 
 
 def match(flavour: Flavour, method: str, raw_target: str) -> Asked:
@@ -157,7 +180,8 @@ def match(flavour: Flavour, method: str, raw_target: str) -> Asked:
                 raise refuse(Code.REQUEST_INVALID, f"{quoted(raw_target)} has a query string, ask for the path alone")
             index = route.index or found["index"]
             lends = route.lends and index in flavour.indexes
-            return Asked(route.action, index, _project(flavour, found.groupdict()), raw_target, lends, route.listing)
+            project = _project(flavour, found.groupdict())
+            return Asked(route.action, index, project, raw_target, lends, route.listing, route.spare)
     raise refuse(Code.NO_ROUTE, f"{quoted(path)} is not passed on: this proxy passes on {flavour.passed_on}")
 
 

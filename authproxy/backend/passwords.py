@@ -34,7 +34,7 @@ async def taken(backend: Backend, index: str, own: str, address: str) -> bool:
 
 async def _welcome(backend: Backend, index: str, own: dict[str, str], address: str) -> bool:
     headers = {**own, "Content-Type": URLENCODED, "User-Agent": AGENT, "X-Forwarded-For": address}
-    async with backend.read("POST", backend.flavour.target(index), headers, HARMLESS) as response:
+    async with await backend.read("POST", backend.flavour.target(index), headers, HARMLESS) as response:
         if response.status in REFUSALS:
             return False
         if response.status == backend.flavour.welcome:

@@ -69,7 +69,7 @@ async def _ask(backend: Backend, request: RemovalRequest, address: str) -> tuple
     headers = {"User-Agent": AGENT, "Accept": "application/json, text/plain, */*", "X-Forwarded-For": address}
     if request.body:
         headers["Content-Type"] = URLENCODED
-    async with backend.lent(request.method, request.target, headers, request.body or None) as response:
+    async with await backend.lent(request.method, request.target, headers, request.body or None) as response:
         return response.status, said_by(await whole(response, ANSWER_LIMIT) or b"")
 
 

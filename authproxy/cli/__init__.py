@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "key": ("authproxy.cli.key", "key", "Create, list, pause and revoke API keys."),
     "policy": ("authproxy.cli.policy", "policy", "Ask what a key may do, and why."),
     "audit": ("authproxy.cli.audit", "audit", "Ask the record of decisions."),
+    "push": ("authproxy.cli.push", "push", "Copy a release from one index of devpi into another."),
     "client-config": ("authproxy.cli.clientconfig", "client_config", "Print what a client needs to use the proxy."),
     "doctor": ("authproxy.cli.doctor", "doctor", "Look for what is wrong, and say what to do."),
     "db": ("authproxy.cli.db", "db", "Bring the store up to date."),

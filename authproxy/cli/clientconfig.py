@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 _PURPOSES: Final = {"upload": UPLOAD, "read": READ, "both": BOTH}
 
 # Where http is as good as https, to people and to pip alike.
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-def _url(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+def proxy_url(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """Read `--url`."""
     from authproxy.config.values import public_url
 
     try:
@@ -51,7 +52,7 @@ def _index(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.argument("client", type=click.Choice(list(CLIENTS)), metavar="CLIENT")
 @click.option("--as", "name", metavar="FORM", help="Another form of it; the first is the default.")
 @click.option("--for", "wanted", type=click.Choice(list(_PURPOSES)), help="Only this; else all that CLIENT can do.")
-@click.option("--url", metavar="URL", callback=_url, help="Where the proxy is, on a machine that has no configuration.")
+@click.option("--url", metavar="URL", callback=proxy_url, help="Where the proxy is, if no configuration says so.")
 @click.option("--index", metavar="USER/INDEX", callback=_index, help="Which index of devpi.")
 def client_config(
     config_path: Path | None,
@@ -119,7 +120,7 @@ def _index_of(config: "Config", index: str | None) -> str | None:
 
 def _hints(config: "Config | None", at: Place, purposes: frozenset[Purpose]) -> Iterator[str]:
     """What a person should know beside the text."""
-    if at.upload.startswith("http:") and at.machine not in _LOOPBACK:
+    if at.upload.startswith("http:") and at.machine not in LOOPBACK:
         yield "the key travels in the clear over http://, and pip and pdm read from no such place: serve https://"
     if config is None or Purpose.READ not in purposes:
         return

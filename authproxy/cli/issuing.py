@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from authproxy.cli.failures import Failure
 from authproxy.cli.logs import redact
 from authproxy.cli.options import key_authority, opened
-from authproxy.domain.grants import Grant, format_grant
+from authproxy.domain.grants import MAKING, Grant, format_grant
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.refusal import quoted
 from authproxy.domain.rules import KeyPolicy, Network
@@ -79,7 +79,7 @@ def _atoms(grants: Iterable[Grant]) -> Iterator[Grant]:
         for action in sorted(grant.actions):
             for package in grant.packages:
                 for index in grant.indexes:
-                    yield Grant(frozenset({action}), (package,), (index,), grant.create and action == "upload")
+                    yield Grant(frozenset({action}), (package,), (index,), grant.create and action in MAKING)
 
 
 def _beyond_grants(policy: KeyPolicy, order: Order) -> str | None:

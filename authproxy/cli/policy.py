@@ -49,6 +49,7 @@ class Question:
     size: int | None
     address: IPv4Address | IPv6Address | None
     index: str | None
+    source: str | None
 
     def __str__(self) -> str:
         version = self.version or (self.artifact.version if self.artifact else None)
@@ -76,6 +77,7 @@ def _disagreement(question: Question) -> str | None:
 @click.option("--version", type=VERSION, help="The version of the upload.")
 @click.option("--file", "artifact", metavar="NAME", type=FILENAME, help="The name of the file.")
 @click.option("--index", metavar="USER/INDEX", type=INDEX, help="Which of devpi's indexes, where there are several.")
+@click.option("--source", metavar="USER/INDEX", type=INDEX, help="Of a push: the index that it takes from.")
 @click.option("--size", metavar="SIZE", type=SIZE, help="Its size, in bytes or as 20MiB.")
 @click.option("--address", "--network", "address", metavar="IP", type=ADDRESS, help="Where the request comes from.")
 def explain(config_path: Path, out: Output, key_id: KeyId, **asked: Any) -> Exit:
@@ -86,6 +88,8 @@ def explain(config_path: Path, out: Output, key_id: KeyId, **asked: Any) -> Exit
     question = Question(**{**asked, "action": Action(asked["action"])})
     if question.action is not Action.READ and question.project is None:
         raise click.UsageError(f"name the project behind `{question.action}`")
+    if (question.action is Action.PUSH) != (question.source is not None):
+        raise click.UsageError("a push, and nothing else, takes --source: the index that it takes from")
     if flaw := _disagreement(question):
         raise click.UsageError(flaw)
     config = load_config(config_path)
@@ -105,7 +109,14 @@ def _explain(config: "Config", record: KeyRecord, question: Question) -> Explana
     return walk(
         config.policy,
         principal,
-        Access(question.action, _index(config, question.index), question.project, question.artifact, question.size),
+        Access(
+            question.action,
+            _index(config, question.index),
+            question.project,
+            question.artifact,
+            question.size,
+            source=None if question.source is None else _index(config, question.source),
+        ),
         now=now(),
         version=question.version,
         placed=question.address is not None,

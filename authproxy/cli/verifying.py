@@ -56,7 +56,7 @@ def verify(config_path: Path, out: Output, source: Path | None) -> Exit:
     Exit status 0: it does. 3: it does not, and the answer says why.
     """
     config = load_config(config_path)
-    found = asyncio.run(_verify(config, _read(source)))
+    found = asyncio.run(_verify(config, read_key(source, "--file")))
     problem, record = found.problem, found.record
     if problem is None and record is not None and record.policy not in config.policy.key_policies:
         problem = "policy"
@@ -82,8 +82,11 @@ async def _verify(config: "Config", text: str) -> "Verification":
             raise Failure(refused.denial.reason) from None
 
 
-def _read(source: Path | None) -> str:
-    """The key without the white space around it: files and CI secrets end in newlines."""
+def read_key(source: Path | None, options: str) -> str:
+    """Read a key without the white space around it: files and CI secrets end in newlines.
+
+    `options` is for the sentence that says where it may stand besides stdin.
+    """
     if source is not None:
         with source.open("rb") as file:
             raw = file.read(KEY_LIMIT + 1)
@@ -94,5 +97,5 @@ def _read(source: Path | None) -> str:
     if len(raw) > KEY_LIMIT:
         raise Failure(f"that is more than {KEY_LIMIT} bytes: no key is so long")
     if not raw.strip():
-        raise click.UsageError("there is no key: write one to stdin, or name a file with --file")
+        raise click.UsageError(f"there is no key: write one to stdin, or name a file with {options}")
     return raw.decode("utf-8", errors="replace").strip()

@@ -26,7 +26,7 @@ from authproxy.config.settings import (
     ThrottleSettings,
     Timeouts,
 )
-from authproxy.domain.grants import PATTERN_LIMIT, Action, Pattern
+from authproxy.domain.grants import MAKING, PATTERN_LIMIT, Action, Pattern
 from authproxy.domain.names import Filetype
 from authproxy.domain.passwords import NO_PASSWORDS, Passwords
 from authproxy.domain.rules import MetadataCheck, Overwrite, Rate, Requirement, VersionPattern
@@ -176,12 +176,12 @@ class GrantSection(_Section):
     indexes: Indexes = None
     """In which of devpi's indexes; in all of them where this is left out."""
     create: bool = False
-    """Whether an upload may make a project that the index does not have yet."""
+    """Whether an upload or a push may make a project that the index does not have yet."""
 
     @model_validator(mode="after")
     def _create_is_about_uploads(self) -> Self:
-        if self.create and Action.UPLOAD not in self.actions:
-            raise ValueError("create is about uploads: add upload to the actions, or take create out")
+        if self.create and MAKING.isdisjoint(self.actions):
+            raise ValueError("create is about uploads and pushes: add one to the actions, or take create out")
         return self
 
 

@@ -57,11 +57,12 @@ class Access:
     artifact: Artifact | None = None
     size: int | None = None  # bytes of the file
     sha256: str | None = None  # lower-case hex, of the file
-    version: str | None = None  # canonical; of a delete, which concerns a whole release
+    version: str | None = None  # canonical; of a delete or a push, which concern a whole release
+    source: str | None = None  # the index that a push takes from; `index` is the one that it writes to
 
 
 class Outcome(StrEnum):
-    """What became of an upload or a delete that was admitted. The record keeps these words."""
+    """What became of an upload, a push or a delete that was admitted. The record keeps these words."""
 
     STORED = "stored"  # the index said yes
     SAME = "same"  # the index had these very bytes, and was sent nothing

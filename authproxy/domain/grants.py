@@ -19,6 +19,7 @@ class Action(StrEnum):
     READ = "read"
     UPLOAD = "upload"
     DELETE = "delete"  # of a release, with all its files
+    PUSH = "push"  # of a release, from one index into another: it takes the grant in both
 
 
 ANY = "*"
@@ -31,7 +32,9 @@ PATTERN_LIMIT = PROJECT_LIMIT
 _PATTERN = re.compile(r"[A-Za-z0-9._*-]+")
 _SEPARATORS = re.compile(r"[-_.]+")
 _INDEX = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
-_CREATE = "upload+create"
+# What may make a project, and how that is written.
+MAKING = frozenset({Action.UPLOAD, Action.PUSH})
+_CREATE = "+create"
 
 
 def glob_matches(glob: str, text: str) -> bool:
@@ -102,7 +105,7 @@ class Grant:
     actions: frozenset[Action]
     packages: tuple[Pattern, ...]
     indexes: tuple[str, ...] = (ANY,)  # an index's exact name, or "*" for every one
-    create: bool = False  # whether an upload may make a project that the index does not have yet
+    create: bool = False  # whether an upload or a push may make a project that the index does not have yet
 
     def reaches(self, action: Action, index: str) -> bool:
         """Whether this grant holds the action in that index for any package at all."""
@@ -128,14 +131,19 @@ class Grant:
 
 def _actions(text: str) -> tuple[frozenset[Action], bool]:
     words = text.split(",")
-    known = [str(each) for each in Action]
+    creating = [f"{each}{_CREATE}" for each in Action if each in MAKING]
+    known = [*map(str, Action), *creating]
     for word in words:
-        if word not in known and word != _CREATE:
-            raise refuse(
-                Code.REQUEST_INVALID,
-                f"{quoted(word)} is no action: there are {', '.join(known)} and {_CREATE}",
-            )
-    return frozenset(Action(word.partition("+")[0]) for word in words), _CREATE in words
+        if word not in known:
+            raise refuse(Code.REQUEST_INVALID, f"{quoted(word)} is no action: there are {', '.join(known)}")
+    create = any(word in creating for word in words)
+    # A grant says create once, for all that it grants.
+    if create and any(word in MAKING for word in words):
+        raise refuse(
+            Code.REQUEST_INVALID,
+            f"{quoted(text)} says create for one action and not for the other: write two grants, or it for both",
+        )
+    return frozenset(Action(word.removesuffix(_CREATE)) for word in words), create
 
 
 def index_name(raw: str) -> str:
@@ -148,8 +156,8 @@ def index_name(raw: str) -> str:
 def parse_grant(text: str) -> Grant:
     """Read `ACTIONS:PACKAGES`, both lists with commas, and `@INDEXES` where not all are meant.
 
-    `upload:acme-*`, `read,upload:acme-core,acme-docs`, `upload+create:acme-*`, `upload:acme-*@team/dev`.
-    Raises Refused(REQUEST_INVALID | NAME_INVALID).
+    `upload:acme-*`, `read,upload:acme-core,acme-docs`, `upload+create:acme-*`, `upload:acme-*@team/dev`,
+    `push:acme-*@team/dev,team/stable`. Raises Refused(REQUEST_INVALID | NAME_INVALID).
     """
     actions, colon, rest = text.partition(":")
     if not colon:
@@ -167,6 +175,6 @@ def parse_grant(text: str) -> Grant:
 def format_grant(grant: Grant) -> str:
     """Write a grant so that `parse_grant` reads the same one."""
     words = sorted(grant.actions)
-    actions = [_CREATE if grant.create and word is Action.UPLOAD else str(word) for word in words]
+    actions = [f"{word}{_CREATE if grant.create and word in MAKING else ''}" for word in words]
     where = "" if grant.indexes == (ANY,) else "@" + ",".join(grant.indexes)
     return f"{','.join(actions)}:{','.join(each.text for each in grant.packages)}{where}"

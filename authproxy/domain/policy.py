@@ -13,7 +13,7 @@ from typing import Final
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.checks import Question, listed, password_word, ruled
 from authproxy.domain.explanation import Admission, Explanation, Step, Trail
-from authproxy.domain.grants import Action, Grant, format_grant
+from authproxy.domain.grants import MAKING, Action, Grant, format_grant
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.passwords import WAY_OVER, Passwords
 from authproxy.domain.refusal import Code, Denial, quoted
@@ -87,12 +87,23 @@ def _holder(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord
 
 
 def _grant(trail: Trail, question: Question, name: str, grants: tuple[Grant, ...]) -> Grant | Denial:
+    """Find the grant that allows this in the index that it is about; of a push, one for each of its two indexes."""
     access = question.access
-    allowing = [each for each in grants if each.allows(access.action, access.index, access.project)]
+    if access.source is not None:
+        taken = _grant_in(trail, question, f"{name} in source", grants, access.source)
+        if isinstance(taken, Denial):
+            return taken
+    return _grant_in(trail, question, name, grants, access.index)
+
+
+def _grant_in(trail: Trail, question: Question, name: str, grants: tuple[Grant, ...], index: str) -> Grant | Denial:
+    access = question.access
+    allowing = [each for each in grants if each.allows(access.action, index, access.project)]
     if not allowing:
         what = "the list of all projects" if access.project is None else quoted(access.project)
+        where = "" if access.source is None else f" {'from' if index == access.source else 'into'} {index}"
         may = listed([format_grant(each) for each in grants])
-        reason = f"{question.principal.name} may not {access.action} {what}: it may {may}"
+        reason = f"{question.principal.name} may not {access.action} {what}{where}: it may {may}"
         return trail.refused(name, Denial(Code.NOT_ALLOWED, reason))
     # The order of grants means nothing, so one that says create is never hidden by another that does not:
     # otherwise taking the latter away would widen the key.
@@ -141,10 +152,12 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
     found = _granted(trail, policy, question)
     if isinstance(found, Denial):
         return found
+    if question.access.action is Action.PUSH and question.access.source is None:
+        return trail.refused("source", Denial(Code.REQUEST_INVALID, "a push names the index that it takes from"))
     key, key_policy, granted, own = found
     texts = [format_grant(granted), format_grant(own)] if key.grants else [format_grant(granted)]
     trail.grant = " & ".join(texts)
-    if question.access.action is not Action.UPLOAD:
+    if question.access.action not in MAKING:
         return Admission(
             rule="",
             grant=trail.grant,
@@ -172,7 +185,9 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
 def decide(policy: Policy, principal: Principal, access: Access, *, now: int) -> Admission | Denial:
     """Say whether the principal may do this. `now` is in unix seconds."""
     version = access.artifact.version if access.artifact else access.version
-    return _walk(Trail(kept=False), policy, Question(principal, access, now, version, policy.passwords))
+    # A push names its release first, and then each of its files; none of them has a size that we know.
+    whole = access.action is Action.UPLOAD
+    return _walk(Trail(kept=False), policy, Question(principal, access, now, version, policy.passwords, whole))
 
 
 def forbids(policy: Policy, principal: Principal, access: Access, *, now: int) -> Denial | None:
@@ -243,10 +258,10 @@ def explain(
     judged here and not in `decide`: only a record fresh from the store has it right, and there `store` claims it.
     """
     trail = Trail()
-    version = access.artifact.version if access.artifact else version
+    version = access.artifact.version if access.artifact else version or access.version
     question = Question(principal, access, now, version, policy.passwords, whole=False, placed=placed)
     decision = _walk(trail, policy, question)
-    if isinstance(decision, Admission) and access.action is Action.UPLOAD:
+    if isinstance(decision, Admission) and access.action in MAKING:
         decision = _used(trail, principal, decision)
     return Explanation(decision, trail.rule, trail.grant, tuple(trail.steps))
 

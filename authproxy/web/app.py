@@ -20,12 +20,13 @@ from authproxy.config import Config
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull
-from authproxy.web import head
+from authproxy.web import devpi_login, head
 from authproxy.web.errors import phrase, respond
 from authproxy.web.forward_auth import is_asked, said_again
 from authproxy.web.head import Address
 from authproxy.web.own import own
 from authproxy.web.parts import Parts, assembled
+from authproxy.web.pushing import is_push, push
 from authproxy.web.read import read
 from authproxy.web.receive import drain
 from authproxy.web.removing import is_removal, remove_at
@@ -141,7 +142,28 @@ async def _own(parts: Parts, request: BaseRequest, _origin: Origin, address: Add
     return await own(parts, request, address)
 
 
-_ROUTES: Final = {"upload": _upload, "delete": _delete, "auth": _own, "own": _own, "read": _read}
+async def _login(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
+    return await devpi_login.login(parts, request, address)
+
+
+async def _about(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
+    return await devpi_login.about(parts, request, address)
+
+
+async def _push(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
+    return await push(parts, request, origin, address)
+
+
+_ROUTES: Final = {
+    "upload": _upload,
+    "delete": _delete,
+    "push": _push,
+    "auth": _own,
+    "own": _own,
+    "login": _login,
+    "about": _about,
+    "read": _read,
+}
 
 
 def _action(flavour: Flavour, request: BaseRequest) -> str:
@@ -150,9 +172,15 @@ def _action(flavour: Flavour, request: BaseRequest) -> str:
         return "upload"
     if is_removal(flavour, request):
         return "delete"
+    if is_push(request):
+        return "push"
     if is_asked(path):
         return "auth"
-    return "own" if path.startswith(("/-", "/_/")) else "read"
+    if path.startswith(("/-", "/_/")):
+        return "own"
+    if devpi_login.is_login(flavour, request):
+        return "login"
+    return "about" if devpi_login.is_about(flavour, request) else "read"
 
 
 async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> StreamResponse:
@@ -160,6 +188,8 @@ async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> Stream
     # Whoever was too slow has had its time already.
     whole = denial.code is not Code.TIMEOUT and await drain(request, parts.config.limits)
     response = respond(denial, request, to_front=is_asked(request.raw_path))
+    if (sessions := parts.backend.flavour.sessions) is not None:
+        response.headers.extend([sessions.version])
     if not whole:
         response.force_close()
     if request.writer.output_size > 0 and request.transport is not None:

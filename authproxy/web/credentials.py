@@ -1,4 +1,4 @@
-"""Who asks: from the Authorization header of a request to a Principal.
+"""Who asks: from the Authorization header of a request, or devpi-client's own, to a Principal.
 
 Keys are judged by `authority`. What is not a key of ours is foreign: an index's own password, which some reads pass on
 and no upload takes. What looks like a key is never foreign, however broken, so that no key ever reaches an index.
@@ -7,7 +7,7 @@ and no upload takes. What looks like a key is never foreign, however broken, so 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 
-from authproxy.authority.credential import Credential, credential_of
+from authproxy.authority.credential import Credential, credential_of, with_session
 from authproxy.domain.access import Principal, PrincipalKind
 from authproxy.domain.policy import KEYS_ONLY
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
@@ -17,12 +17,37 @@ from authproxy.web.parts import Parts
 
 def presented(parts: Parts, request: BaseRequest) -> Credential | None:
     """Read the credential that a request presents, if any. Raises Refused (credential-invalid, request-invalid)."""
-    return credential_of(request.headers.getall(hdrs.AUTHORIZATION, ()), parts.config.keys.prefix)
+    prefix, sessions = parts.config.keys.prefix, parts.backend.flavour.sessions
+    shown = credential_of(request.headers.getall(hdrs.AUTHORIZATION, ()), prefix)
+    if sessions is None or sessions.header not in request.headers:
+        return shown
+    return with_session(shown, request.headers.getall(sessions.header), prefix, header=sessions.header)
+
+
+def recalled(parts: Parts, request: BaseRequest, address: Address) -> Principal | None:
+    """Return the holder of a key who sent this very credential before, without reading it; None says nothing."""
+    header = _only(parts, request)
+    return None if header is None else parts.authority.recall(header, address, now=parts.now())
 
 
 async def key_holder(parts: Parts, request: BaseRequest, address: Address) -> Principal:
     """Prove who asks where only a key will do. Raises Refused (credential-missing, credential-invalid, ...)."""
-    return await holder_of(parts, presented(parts, request), address)
+    known = recalled(parts, request, address)
+    if known is not None:
+        return known
+    holder = await holder_of(parts, presented(parts, request), address)
+    if (header := _only(parts, request)) is not None:
+        parts.authority.remember(header, holder)
+    return holder
+
+
+def _only(parts: Parts, request: BaseRequest) -> str | None:
+    """The one header that presents all that is presented; None where there is none, or another beside it."""
+    values, sessions = request.headers.getall(hdrs.AUTHORIZATION, ()), parts.backend.flavour.sessions
+    if len(values) != 1 or (sessions is not None and sessions.header in request.headers):
+        return None
+    [value] = values
+    return str(value)
 
 
 async def holder_of(parts: Parts, credential: Credential | None, address: Address) -> Principal:

@@ -25,12 +25,12 @@ from authproxy.domain.access import Principal
 from authproxy.domain.names import ProjectName
 from authproxy.domain.policy import reaches
 from authproxy.domain.refusal import Code, Refused, refuse
-from authproxy.web.credentials import holder_of, presented
-from authproxy.web.head import Address, body_length, no_body
+from authproxy.web.credentials import key_holder, presented, recalled
+from authproxy.web.head import Address
 from authproxy.web.listing import UNREADABLE, narrowed
 from authproxy.web.parts import Parts
 from authproxy.web.readers import may_read
-from authproxy.web.receive import STALL
+from authproxy.web.receive import STALL, bounded_body, no_body_but
 
 log: Final = logging.getLogger("authproxy.read")
 
@@ -65,6 +65,9 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
+# What indexes say of a connection, which names no header but those above.
+_NAMES_NONE: Final = frozenset({"", "close", "keep-alive"})
+
 # A page up to this size in bytes goes out in one write; pages of a project are seldom larger.
 SMALL: Final = 64 * 1024
 # The body of a search request (XML-RPC) in bytes: pip's takes 300.
@@ -75,7 +78,7 @@ async def read(parts: Parts, request: BaseRequest, address: Address) -> StreamRe
     """Answer a read. Raises Refused while nothing has been answered yet."""
     asked = parts.readers.asked(request.method, request.raw_path)
     reader = await _reader(parts, request, asked, address)
-    body = await _body(request)
+    body = await _body(request, asked)
     passed = {str(name): value for name in PASSED if (value := request.headers.get(name)) is not None}
     headers = {**passed, **reader.own, "X-Forwarded-For": str(address)}
     if body is not None:
@@ -83,7 +86,7 @@ async def read(parts: Parts, request: BaseRequest, address: Address) -> StreamRe
     if reader.part:
         return await _part_of_a_listing(parts, request, asked, reader)
     ask = parts.backend.lent if reader.lent else parts.backend.read
-    async with ask(request.method, asked.target, headers, body) as answer:
+    async with await ask(request.method, asked.target, headers, body) as answer:
         if reader.lent and answer.status in REFUSALS:
             raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
         if answer.status == HTTPStatus.UNAUTHORIZED and reader.holder is not None:
@@ -92,7 +95,7 @@ async def read(parts: Parts, request: BaseRequest, address: Address) -> StreamRe
                 f"{reader.holder.name} has no read grant and the index asks for a password: read with the index's own, "
                 "or ask for a key that may read",
             )
-        return await _stream(request, answer)
+        return await _stream(request, answer, parts.backend.flavour.varies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +109,28 @@ class _Reader:
 
 
 async def _reader(parts: Parts, request: BaseRequest, asked: Asked, address: Address) -> _Reader:
-    credential, reads = presented(parts, request), parts.config.reads
-    if reads is Reads.KEY or (credential is not None and credential.key_text is not None):
-        holder = await holder_of(parts, credential, address)
-        denial = may_read(parts.config, holder, asked, now=parts.now())
-        if denial is not None and reads is Reads.KEY:
-            if asked.listing and reaches(parts.config.policy, holder, asked.action, asked.index, now=parts.now()):
-                return _Reader(holder, lent=asked.lends, part=True)
-            raise Refused(denial)
-        return _Reader(holder, lent=denial is None and asked.lends)
-    if reads is Reads.OPEN:
-        return _Reader(None, lent=asked.lends)
-    foreign = {str(hdrs.AUTHORIZATION): credential.foreign} if credential and credential.foreign else {}
-    return _Reader(None, lent=False, own=foreign)
+    holder, reads = recalled(parts, request, address), parts.config.reads
+    if holder is None:
+        credential = presented(parts, request)
+        if reads is not Reads.KEY and (credential is None or credential.key_text is None):
+            if reads is Reads.OPEN:
+                return _Reader(None, lent=asked.lends)
+            foreign = {str(hdrs.AUTHORIZATION): credential.foreign} if credential and credential.foreign else {}
+            return _Reader(None, lent=False, own=foreign)
+        holder = await key_holder(parts, request, address)
+    denial = may_read(parts.config, holder, asked, now=parts.now())
+    if denial is not None and reads is Reads.KEY:
+        if asked.listing and reaches(parts.config.policy, holder, asked.action, asked.index, now=parts.now()):
+            return _Reader(holder, lent=asked.lends, part=True)
+        raise Refused(denial)
+    return _Reader(holder, lent=denial is None and asked.lends)
 
 
 async def _part_of_a_listing(parts: Parts, request: BaseRequest, asked: Asked, reader: _Reader) -> Response:
     """The list of all projects as the index has it, less what the holder may not read."""
     names = (hdrs.ACCEPT, hdrs.USER_AGENT)
     headers = {str(name): request.headers[name] for name in names if name in request.headers}
-    async with parts.backend.lent(hdrs.METH_GET, asked.target, headers) as answer:
+    async with await parts.backend.lent(hdrs.METH_GET, asked.target, headers) as answer:
         if answer.status in REFUSALS:
             raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
         page = await whole(answer, PAGE_LIMIT) if answer.status == HTTPStatus.OK else None
@@ -139,25 +144,19 @@ async def _part_of_a_listing(parts: Parts, request: BaseRequest, asked: Asked, r
         return holder is not None and may_read(config, holder, replace(asked, project=project), now=now) is None
 
     body = await asyncio.to_thread(narrowed, page, media, shown)
-    return Response(body=body, headers={hdrs.CONTENT_TYPE: media, hdrs.VARY: "Authorization, Accept"})
+    return Response(body=body, headers={hdrs.CONTENT_TYPE: media, hdrs.VARY: f"{parts.backend.flavour.varies}, Accept"})
 
 
-async def _body(request: BaseRequest) -> bytes | None:
+async def _body(request: BaseRequest, asked: Asked) -> bytes | None:
     """The body of a search, the one read that has one."""
     if request.method != hdrs.METH_POST:
-        no_body(request)
+        await no_body_but(request, asked.spare)
         return None
-    if body_length(request) > SEARCH_LIMIT:
-        raise refuse(Code.TOO_LARGE, f"a search takes at most {SEARCH_LIMIT} bytes")
-    try:
-        async with asyncio.timeout(STALL):
-            return await request.read()
-    except TimeoutError as exc:
-        raise refuse(Code.TIMEOUT, "the search came in too slowly, try again") from exc
+    return await bounded_body(request, SEARCH_LIMIT, "a search")
 
 
-async def _stream(request: BaseRequest, answer: aiohttp.ClientResponse) -> StreamResponse:
-    headers = _headers(answer)
+async def _stream(request: BaseRequest, answer: aiohttp.ClientResponse, varies: str) -> StreamResponse:
+    headers = _headers(answer, varies)
     if request.method == hdrs.METH_HEAD or (answer.content_length or SMALL + 1) <= SMALL:
         try:
             body = await answer.read()
@@ -178,12 +177,9 @@ async def _stream(request: BaseRequest, answer: aiohttp.ClientResponse) -> Strea
     return response
 
 
-def _headers(answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
-    named = {name.strip().lower() for name in answer.headers.get(hdrs.CONNECTION, "").split(",")}
-    headers = CIMultiDict(
-        (name, value)
-        for name, value in answer.headers.items()
-        if (lower := name.lower()) not in HOP_BY_HOP and lower not in named
-    )
-    headers.add(hdrs.VARY, hdrs.AUTHORIZATION)
+def _headers(answer: aiohttp.ClientResponse, varies: str) -> CIMultiDict[str]:
+    named = answer.headers.get(hdrs.CONNECTION, "").lower()
+    own = HOP_BY_HOP if named in _NAMES_NONE else HOP_BY_HOP.union(name.strip() for name in named.split(","))
+    headers = CIMultiDict([(name, value) for name, value in answer.headers.items() if name.lower() not in own])
+    headers.add(hdrs.VARY, varies)
     return headers

@@ -16,7 +16,7 @@ from authproxy.backend.form import Form, FormDecoder, FormLimits, RemovalForm
 from authproxy.backend.grammar import boundary_of
 from authproxy.config import Config, Limits
 from authproxy.domain.refusal import Code, refuse
-from authproxy.web.head import body_length
+from authproxy.web.head import body_length, no_body
 from authproxy.web.spool import Spool
 
 # A client that sends nothing for so many seconds has gone; a slow one sends at least something.
@@ -61,6 +61,32 @@ async def received(
         await spool.settle()
         await _check_digests(form, spool)
         yield form, spool
+
+
+async def bounded_body(request: BaseRequest, limit: int, called: str) -> bytes:
+    """Read a small body whole. `limit` is in bytes, `called` names the request in a refusal.
+
+    Raises Refused (length-required, too-large, timeout).
+    """
+    if body_length(request) > limit:
+        raise refuse(Code.TOO_LARGE, f"{called} takes at most {limit} bytes")
+    try:
+        async with asyncio.timeout(STALL):
+            return await request.read()
+    except TimeoutError as exc:
+        raise refuse(Code.TIMEOUT, f"{called} came in too slowly, try again") from exc
+
+
+async def no_body_but(request: BaseRequest, spare: bytes) -> None:
+    """Refuse a body where the method has no use for one, but for these very bytes, which are thrown away.
+
+    Raises Refused (request-invalid, timeout).
+    """
+    framed = hdrs.TRANSFER_ENCODING not in request.headers and request.method == hdrs.METH_GET
+    if not spare or not framed or request.headers.get(hdrs.CONTENT_LENGTH) != str(len(spare)):
+        no_body(request)
+    elif await bounded_body(request, len(spare), "a read") != spare:
+        raise refuse(Code.REQUEST_INVALID, "a GET request has no body here, send it without one")
 
 
 async def _go_on(request: BaseRequest) -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.authority.credential import HEADER_LIMIT, Credential, credential_of, password_of
+from authproxy.authority.credential import (
+    HEADER_LIMIT,
+    Credential,
+    credential_of,
+    key_of_login,
+    password_of,
+    with_session,
+)
 from authproxy.domain.keys import PublicId, mint
 from authproxy.domain.policy import DEAD_KEY
 from authproxy.domain.refusal import Code, Refused
@@ -224,3 +231,53 @@ def test_who_a_foreign_credential_is_of(value, known):
 def test_a_key_is_nobodys_password():
     """What holds a key is never taken apart for an index."""
     assert password_of(credential_of([basic(f"__token__:{KEY}")], "apx")) is None
+
+
+def session(*values, shown=()):
+    """Read devpi-client's header beside these values of Authorization: as `read`."""
+    try:
+        found = with_session(credential_of(shown, "apx"), values, "apx", header="X-Devpi-Auth")
+    except Refused as refused:
+        return refused.denial.code
+    return found and (found.key_text or found.foreign)
+
+
+SESSIONS = {
+    "none": ([], [], None),
+    "none beside a key": ([], [f"Bearer {KEY}"], KEY),
+    "a key": ([b64(f"__token__:{KEY}")], [], KEY),
+    "a key with another user": ([b64(f"alice:{KEY}")], [], KEY),
+    "a broken key": ([b64("__token__:apx_x")], [], "apx_x"),
+    "a session with the index": ([b64("alice:session")], [], None),
+    "no base64": (["x y"], [], Code.CREDENTIAL_INVALID),
+    "nothing": ([""], [], Code.CREDENTIAL_INVALID),
+    "a scheme": ([basic(f"__token__:{KEY}")], [], Code.CREDENTIAL_INVALID),
+    "two": ([b64(f"__token__:{KEY}")] * 2, [], Code.REQUEST_INVALID),
+    "too long": (["A" * HEADER_LIMIT], [], Code.REQUEST_INVALID),
+    "the same key beside it": ([b64(f"__token__:{KEY}")], [f"Bearer {KEY}"], KEY),
+    "the same password beside it": ([b64("alice:pw")], [basic("alice:pw")], basic("alice:pw")),
+    "another key beside it": ([b64(f"__token__:{KEY}")], [f"Bearer {OTHER}"], Code.REQUEST_INVALID),
+    "a password beside a key": ([b64(f"__token__:{KEY}")], [basic("alice:pw")], Code.REQUEST_INVALID),
+    "a key beside a session": ([b64("alice:session")], [f"Bearer {KEY}"], Code.REQUEST_INVALID),
+    "a password beside a session": ([b64("alice:session")], [basic("alice:pw")], Code.REQUEST_INVALID),
+    "a key beside what cannot be read": (["x y"], [f"Bearer {KEY}"], Code.REQUEST_INVALID),
+}
+
+
+@pytest.mark.parametrize(("values", "shown", "found"), SESSIONS.values(), ids=SESSIONS.keys())
+def test_devpi_clients_own_header(values, shown, found):
+    """A key in it is heard, a session with the index is nothing to anybody, and two credentials are refused."""
+    assert session(*values, shown=shown) == found
+
+
+@given(AROUND, AROUND, st.booleans())
+def test_a_login_is_read_as_its_header_will_be(user, password, with_key):
+    """Whatever logs in is what the client then sends: no pair is one key here and another, or none, there."""
+    password = password + KEY if with_key else password
+    header = basic(f"{user}:{password}")
+    try:
+        key_text = key_of_login(user, password, "apx")
+        found = ("foreign", header) if key_text is None else ("key", key_text)
+    except Refused as refused:
+        found = refused.denial
+    assert found == read(header)

@@ -70,6 +70,7 @@ def test_whose_credentials_may_go_along():
     """Ours only into the indexes of the config, and never to what tells a reader whose they are."""
     lent = {target for target, _, _ in PASSED if match(DEVPI, "GET", target).lends}
     assert lent == {target for target, index, _ in PASSED if index == "team/dev" and not target.endswith("+api")}
+    assert {target for target, _, _ in PASSED if match(DEVPI, "GET", target).spare} == {"/", "/team", "/team/"}
 
 
 NO_ROUTE = [

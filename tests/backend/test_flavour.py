@@ -1,12 +1,13 @@
 """Which targets are passed on, and when an index and the standards agree about a filename."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authproxy.backend.flavour import TARGET_LIMIT, Asked, Flavour, Removals, Route, agree, match
+from authproxy.backend.flavour import TARGET_LIMIT, Asked, Flavour, Removals, Route, Sessions, agree, match
 from authproxy.domain.grants import Action
 from authproxy.domain.names import ProjectName, artifact
 from authproxy.domain.refusal import Code, Refused
@@ -71,6 +72,15 @@ def refused(code: Code, call, *arguments) -> str:
 def test_a_route_says_what_is_asked(method, target, asked):
     """The table alone decides; the target goes on untouched."""
     assert match(flavour(), method, target) == asked
+
+
+def test_what_an_answer_may_depend_on():
+    """Two headers where a client of the index's own logs in by another than everybody else."""
+    sessions = Sessions("X-Test-Auth", "/about", ("X-Version", "1"))
+    assert (flavour().varies, replace(flavour(), sessions=sessions).varies) == (
+        "Authorization",
+        "Authorization, X-Test-Auth",
+    )
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def test_a_file_gives_its_version(created: Create, cli: Cli) -> None:
         (["upload", "acme", "--size", "big"], "it takes a size"),
         (["upload", "acme", "--address", "here"], "'here' is no IP address"),
         (["delete"], "name the project behind `delete`"),
+        (["push", "acme"], "takes --source"),
+        (["upload", "acme", "--source", "pypiserver"], "takes --source"),
         (["erase", "acme"], "'erase' is not one of 'read', 'upload'"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),

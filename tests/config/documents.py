@@ -25,7 +25,7 @@ def some(strategy: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[
 
 GRANTS = section(
     {
-        "actions": st.sampled_from([["upload"], ["upload", "read"], ["delete", "upload"]]),
+        "actions": st.sampled_from([["upload"], ["upload", "read"], ["delete", "upload"], ["push"]]),
         "packages": some(st.sampled_from(["acme-*", "B_c", "*"]), 1),
     },
     create=st.booleans(),

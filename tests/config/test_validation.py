@@ -50,7 +50,7 @@ MISTAKES = [
     ),
     pytest.param(
         'key_policies: {r: {allow: [{actions: [read], packages: ["*"], create: true}]}}',
-        "4:28: key_policies.r.allow[0]: create is about uploads",
+        "4:28: key_policies.r.allow[0]: create is about uploads and pushes",
         id="create without upload",
     ),
     pytest.param(

@@ -1,12 +1,13 @@
 """Names, patterns, grants, policies and accesses, drawn for property tests from a small world in which they meet."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 
 from hypothesis import strategies as st
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
-from authproxy.domain.grants import Action, Grant, Pattern, pattern
+from authproxy.domain.grants import MAKING, Action, Grant, Pattern, pattern
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.domain.names import Filetype, ProjectName, artifact
 from authproxy.domain.policy import KeyPolicy, PackageRule, Policy, VersionPattern
@@ -38,12 +39,18 @@ WIDE = st.sampled_from(["*", "a*", "b*", "*a", "*b"]).map(pattern) | PATTERNS
 GRANTS = st.builds(
     Grant,
     actions=st.sampled_from(
-        [frozenset(Action), frozenset(Action), frozenset({Action.UPLOAD}), frozenset({Action.READ})]
+        [
+            frozenset(Action),
+            frozenset(Action),
+            frozenset({Action.UPLOAD}),
+            frozenset({Action.READ}),
+            frozenset({Action.PUSH}),
+        ]
     ),
     packages=st.lists(WIDE, min_size=1, max_size=3).map(tuple),
     indexes=st.sampled_from([("*",), ("*",), ("team/dev",), ("team/dev", "team/prod")]),
     create=st.booleans(),
-).map(lambda grant: grant if Action.UPLOAD in grant.actions else Grant(grant.actions, grant.packages, grant.indexes))
+).map(lambda grant: grant if MAKING & grant.actions else Grant(grant.actions, grant.packages, grant.indexes))
 SEVERAL_GRANTS = st.lists(GRANTS, max_size=3).map(tuple)
 
 NETWORKS = st.sampled_from([(), (), (), (ip_network("10.0.0.0/8"),), (ip_network("2001:db8::/32"),)])
@@ -131,4 +138,12 @@ UPLOADS = st.builds(
 )
 READS = st.builds(Access, st.just(Action.READ), INDEXES, st.none() | NAMES)
 DELETES = st.builds(lambda index, name: Access(Action.DELETE, index, name, version="1.0"), INDEXES, NAMES)
-ACCESSES = UPLOADS | READS | DELETES
+PUSHES = st.builds(
+    lambda file, source, whole: replace(
+        file, action=Action.PUSH, source=source, size=None, version="1.0", artifact=None if whole else file.artifact
+    ),
+    UPLOADS,
+    INDEXES,
+    st.booleans(),
+)
+ACCESSES = UPLOADS | READS | DELETES | PUSHES

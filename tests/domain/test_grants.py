@@ -243,6 +243,18 @@ def test_what_is_no_grant(text: str, code: Code, word: str) -> None:
     assert caught.value.denial.code is code
 
 
+def test_create_is_said_for_all_that_it_is_about() -> None:
+    """One that stands at uploads says nothing of pushes; where it stands at both, it is for both."""
+    for text in ("push+create:acme-*", "push+create,upload+create:acme-*", "push,upload:*", "push+create,read:*"):
+        assert format_grant(parse_grant(text)) == text
+    for text in ("upload+create,push:*", "push+create,upload:*", "read,push,upload+create:*"):
+        with pytest.raises(Refused, match="says create for one action and not for the other"):
+            parse_grant(text)
+    for text in ("read+create:*", "delete+create:*", "+create:*", "push+create+create:*"):
+        with pytest.raises(Refused, match=r"read, upload, delete, push, upload\+create, push\+create"):
+            parse_grant(text)
+
+
 def test_an_index_is_a_name_or_a_star() -> None:
     """`*` stands for all of them, and only alone."""
     assert index_name("*") == "*"

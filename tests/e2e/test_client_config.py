@@ -18,7 +18,6 @@ from tests.peers.devpi import Devpi, devpi
 from tests.peers.packages import wheel
 from tests.peers.proxy import Key, Proxy, proxy
 from tests.peers.pypiserver import PypiServer, pypiserver
-from tests.peers.toolbox import toolbox
 
 pytestmark = pytest.mark.e2e
 
@@ -48,12 +47,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield Scene(running, index, running.create_key())
 
 
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of poetry, flit, hatch and pdm."""
-    return toolbox(tmp_path_factory.mktemp("toolbox") / "venv")
-
-
 @pytest.fixture
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Machine]:
     """A machine that has the client; its project is of a name that no other test uses."""
@@ -61,7 +54,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], M
     def make(client: str) -> Machine:
         name = "acme-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
         apart = client in {"poetry", "flit", "hatch", "pdm"}
-        return Machine(tmp_path, name, (request.getfixturevalue("tools"),) if apart else ())
+        return Machine(tmp_path, name, (request.getfixturevalue("tools").today,) if apart else ())
 
     return make
 

@@ -53,7 +53,7 @@ def behind(scene: Scene) -> RecordingIndex:
 JSON = ("Content-Type", "application/json")
 PUSH = {"name": "acme-core", "version": "1.0", "targetindex": "team/prod"}
 REQUESTS: dict[str, tuple[str, str, object]] = {
-    "a login": ("POST", "/+login", {"user": "root", "password": ""}),
+    "a login that is none": ("POST", "/+login", {"user": "root"}),
     "a push by its own method": ("PUSH", "/team/dev", PUSH),
     "a push by POST, within": ("POST", "/team/dev", PUSH),
     "a push by POST, to any URL outside": ("POST", "/team/dev/", {**PUSH, "posturl": "http://192.0.2.1/", "username": "a"}),
@@ -112,9 +112,10 @@ def test_what_is_passed_on_does_reach_it(scene: Scene, behind: RecordingIndex) -
     assert [seen.target for seen in behind.requests] == ["/+login", "/team/dev/acme-core?ignore_bases=", "/team/dev/"]
 
 
+# Beside a key it is refused, as are any two credentials: reads alone come with it, as nobody's.
+SESSION = ("X-Devpi-Auth", b64encode(b"root:").decode())
 EVIL = [
     ("X-Outside-URL", "http://evil.test/team/prod"),
-    ("X-Devpi-Auth", b64encode(b"root:").decode()),
     ("X-Devpi-Absolute-Urls", "1"),
     ("X-Devpi-Master-Uuid", "1"),
     ("X-Devpi-Replica-Uuid", "1"),
@@ -142,19 +143,15 @@ def told(tmp_path: Path, recording: RecordingIndex) -> Iterator[Proxy]:
 def test_no_header_of_a_client_is_believed(told: Proxy, recording: RecordingIndex) -> None:
     """Host and X-Outside-URL are ours and say the public URL; of the rest that devpi might believe, nothing arrives."""
     key = told.create_key()
-    assert (
-        wire.exchange(
-            told.address, post(body_of(parts_of(PACKAGE)), key=key.text, target="/team/dev", more=EVIL)
-        ).status
-        == 200
-    )
+    upload = post(body_of(parts_of(PACKAGE)), key=key.text, target="/team/dev", more=EVIL)
+    assert wire.exchange(told.address, upload).status == 200
     for target in (
         "/team/dev/+simple/acme-core/",
         "/other/dev/+simple/acme-core/",
         "/team/dev/+api",
         f"/team/dev/{FILE}",
     ):
-        wire.exchange(told.address, wire.get(target, EVIL))
+        wire.exchange(told.address, wire.get(target, [SESSION, *EVIL]))
     assert {seen.target for seen in recording.requests} >= {"/team/dev/", "/team/dev/+api"}
     for seen in recording.requests:
         headers = [(name.lower(), value) for name, value in seen.headers]
@@ -229,11 +226,16 @@ def test_devpi_itself_believes_the_header(real: tuple[Proxy, str, str], devpi_se
 
 
 def test_the_service_account_is_not_shown(real: tuple[Proxy, str, str]) -> None:
-    """`+api` says who is logged in; through us that is nobody, for whoever asks."""
+    """`+api` says who is logged in; through us that is the key, or nobody."""
     running, index, _ = real
     key = running.create_key()
-    for more in ([], [("Authorization", wire.basic("__token__", key.text))]):
+    shown = wire.basic("__token__", key.text)
+    for more, who in (
+        ([], ["noauth", "", []]),
+        ([("Authorization", shown)], ["ok", f"{key.id}0", []]),
+        ([("X-Devpi-Auth", shown.removeprefix("Basic "))], ["ok", f"{key.id}0", []]),
+    ):
         for target in ("/+api", f"/{index}/+api"):
             page = wire.exchange(running.address, wire.get(target, [("Accept", "application/json"), *more]))
-            assert json.loads(page.text)["result"]["authstatus"] == ["noauth", "", []]
+            assert json.loads(page.text)["result"]["authstatus"] == who
             assert SERVICE not in page.text

@@ -21,8 +21,9 @@ ROOT, ROOT_PASSWORD = "root", "root-passw0rd"
 SERVICE, SERVICE_PASSWORD = "authproxy", "s3cret-of-the-service"
 INITIALISED_WITHIN = 60.0  # seconds; about two on an idle machine
 
-# About the server's own secret, not about passwords: without them a start takes three seconds more. A password costs its
-# Argon2 each time whatever hash is stored (devpi makes a dear one of a cheap one), so sessions are used here.
+# About the server's own secret, not about passwords: without them a start takes 10 s instead of one (measured). A
+# password costs its Argon2 each time whatever hash is stored (devpi makes a dear one of a cheap one), so sessions are
+# used here.
 _CHEAP_START = ("--argon2-memory-cost", "8", "--argon2-time-cost", "1", "--argon2-parallelism", "1")
 
 

@@ -7,9 +7,10 @@ from aiohttp.test_utils import make_mocked_request
 from aiohttp.web import BaseRequest
 from multidict import CIMultiDict
 
+from authproxy.backend.devpi import devpi
 from authproxy.domain.access import PrincipalKind
 from authproxy.domain.refusal import Code, Refused
-from authproxy.web.credentials import key_holder, presented, proved
+from authproxy.web.credentials import key_holder, presented, proved, recalled
 from tests.peers.wire import basic
 from tests.web.conftest import Running
 
@@ -28,6 +29,19 @@ async def test_the_holder_of_a_key(running: Running) -> None:
     assert (principal.kind, principal.address) == (PrincipalKind.KEY, HERE)
     assert principal.key is not None
     assert principal.key.owner == "ci@acme.test"
+
+
+async def test_a_credential_is_read_once(running: Running) -> None:
+    """The same header from the same place is recognised; nothing else is."""
+    key, parts = await running.key(), running.app.parts
+    asked = request(basic("__token__", key))
+    assert recalled(parts, asked, HERE) is None
+    principal = await key_holder(parts, asked, HERE)
+    assert recalled(parts, request(basic("__token__", key)), HERE) is principal
+    assert await key_holder(parts, request(basic("__token__", key)), HERE) is principal
+    assert recalled(parts, request(basic("__token__", key), basic("__token__", key)), HERE) is None
+    assert recalled(parts, request(), HERE) is None
+    assert recalled(parts, asked, ip_address("198.51.100.9")) is None
 
 
 NO_KEY = {
@@ -68,3 +82,16 @@ async def test_a_revoked_key_proves_nothing(running: Running) -> None:
     await parts.store.revoke(principal.key.id, parts.now())
     with pytest.raises(Refused):
         await proved(parts, key, HERE)
+
+
+async def test_only_devpis_client_has_a_header_of_its_own(running: Running) -> None:
+    """Before pypiserver nobody sends it, and nobody is heard by it; before devpi it is read like Basic."""
+    parts, key = running.app.parts, await running.key()
+    own = basic("__token__", key).removeprefix("Basic ")
+    asked = make_mocked_request("POST", "/", CIMultiDict({"X-Devpi-Auth": own}))
+    assert presented(parts, asked) is None
+    parts.backend.flavour = devpi(("team/dev",))
+    assert (await key_holder(parts, asked, HERE)).kind is PrincipalKind.KEY
+    twice = CIMultiDict([("X-Devpi-Auth", own), ("x-devpi-auth", own)])
+    with pytest.raises(Refused):
+        presented(parts, make_mocked_request("POST", "/", twice))

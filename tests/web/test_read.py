@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from authproxy.web import read
+from authproxy.web import read, receive
 from tests.peers.recording import Raw, RecordingIndex, Reply
 from tests.peers.wire import Closed, Conversation, basic, get, head
 from tests.web.conftest import Running
@@ -186,7 +186,7 @@ async def test_a_search_that_never_comes_is_not_waited_for(
     running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody needs a credential for a search, so nobody may hold a connection with one."""
-    monkeypatch.setattr(read, "STALL", 0.2)
+    monkeypatch.setattr(receive, "STALL", 0.2)
     answer = await running.ask(head("POST", "/RPC2", [("Content-Length", "100")]))
     assert answer.status == 408
     recording.assert_saw_nothing()

@@ -3,15 +3,18 @@
 import asyncio
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
+from authproxy.backend.devpi import devpi
 from authproxy.web import receive
+from authproxy.web.readers import Readers
 from authproxy.web.spool import Spool
 from tests.peers.forms import BOUNDARY, body_of, parts_of, post, upload
 from tests.peers.packages import wheel
-from tests.peers.recording import RecordingIndex
-from tests.peers.wire import Answer, Conversation
+from tests.peers.recording import RecordingIndex, Reply
+from tests.peers.wire import Answer, Conversation, get, head
 from tests.web.conftest import Running
 
 BODY = body_of(parts_of(wheel("acme-core")))
@@ -122,3 +125,53 @@ async def test_our_own_slowness_is_not_the_clients(
     package = wheel("acme-core", payload=os.urandom(4_000_000))
     answer = await running.ask(upload(package, await running.key()))
     assert answer.status == 200
+
+
+SPARE = {
+    "devpi-client's, where it sends it": ("/", 200),
+    "with --user": ("/team", 200),
+    "of an index": ("/team/dev", 400),
+    "of a project": ("/team/dev/acme-core", 400),
+    "of a project page": ("/team/dev/+simple/acme-core/", 400),
+}
+
+
+@pytest.mark.parametrize(("target", "status"), SPARE.values(), ids=SPARE.keys())
+async def test_two_bytes_that_mean_nothing_may_come_with_a_read(
+    running: Running, recording: RecordingIndex, target: str, status: int
+) -> None:
+    """`devpi use -l` sends them. They are thrown away; on other pages and before pypiserver they are refused."""
+    length = ("Content-Length", "2")
+    assert (await running.ask(get("/simple/", [length]) + b"{}")).status == 400
+    recording.assert_saw_nothing()
+    running.app.parts = replace(running.app.parts, readers=Readers(devpi(("team/dev",))))
+    recording.answer = lambda _: Reply(200)
+    assert (await running.ask(get(target, [length]) + b"{}")).status == status
+    assert [(seen.body, seen.header("Content-Length")) for seen in recording.requests] == [(b"", None)] * (
+        status == 200
+    )
+
+
+ANOTHER = {
+    "other bytes": get("/", [("Content-Length", "2")]) + b"[]",
+    "more of them": get("/", [("Content-Length", "3")]) + b"{ }",
+    "another length": get("/", [("Content-Length", "02")]) + b"{}",
+    "a chunk": get("/", [("Transfer-Encoding", "chunked")]) + b"2\r\n{}\r\n0\r\n\r\n",
+    "another method": head("HEAD", "/", [("Content-Length", "2"), ("Connection", "close")]) + b"{}",
+}
+
+
+@pytest.mark.parametrize("raw", ANOTHER.values(), ids=ANOTHER.keys())
+async def test_no_other_body_may_come_with_a_read(running: Running, recording: RecordingIndex, raw: bytes) -> None:
+    """These very bytes, so that no request hides in them."""
+    running.app.parts = replace(running.app.parts, readers=Readers(devpi(("team/dev",))))
+    assert (await running.ask(raw)).status == 400
+    recording.assert_saw_nothing()
+
+
+async def test_two_bytes_that_do_not_come(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not waited for without end."""
+    monkeypatch.setattr(receive, "STALL", 0.2)
+    monkeypatch.setattr(receive, "DRAIN", 0.1)
+    running.app.parts = replace(running.app.parts, readers=Readers(devpi(("team/dev",))))
+    assert (await running.ask(get("/", [("Content-Length", "2")]) + b"{")).status == 408

@@ -1,8 +1,8 @@
 """`authproxy demo`: the whole story on one machine, with nothing but real programs.
 
-An unchanged pypiserver with one shared password, the proxy before it, two keys, and lines to paste. `selftest` does
-what the lines say. The demo stands on `authproxy serve` and on the functions of `authproxy key`: it has no way of its
-own into the proxy.
+An unchanged index with one shared password (`upstreams` has a row for each kind), the proxy before it, two keys, and
+lines to paste. `selftest` does what the lines say. The demo stands on `authproxy serve` and on the functions of
+`authproxy key`: it has no way of its own into the proxy.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from types import FrameType
 
 import click
 
+from authproxy.cli.demo.upstreams import PYPISERVER, UPSTREAMS, Upstream
 from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.output import say
 
@@ -29,6 +30,14 @@ WATCH_SECONDS = 0.5
 
 @click.command(short_help="See it work: a real index, the proxy before it, keys, lines to paste.")
 @click.option(
+    "--upstream",
+    "flavour",
+    type=click.Choice(tuple(UPSTREAMS)),
+    default=PYPISERVER.flavour,
+    show_default=True,
+    help="The index that the proxy stands before.",
+)
+@click.option(
     "--self-test", is_flag=True, help="Do all of it with twine, uv and pip, say how each step ended, and end."
 )
 @click.option(
@@ -37,22 +46,23 @@ WATCH_SECONDS = 0.5
     metavar="DIR",
     help="Write the installation to DIR (new or empty) and leave it there.",
 )
-def demo(self_test: bool, keep: Path | None) -> Exit:
-    """Start a real pypiserver, the proxy before it, and make keys for two packages.
+def demo(flavour: str, self_test: bool, keep: Path | None) -> Exit:
+    """Start a real index, the proxy before it, and make keys for two packages.
 
     Prints lines for twine, uv and pip to paste into another terminal, and one that must be refused. Everything runs
     on this machine alone, in a temporary directory that goes away on Ctrl-C.
     """
     from authproxy.cli.demo.clients import missing
 
-    if absent := missing():
+    upstream = UPSTREAMS[flavour]
+    if absent := missing(upstream.requires):
         verb = "is" if len(absent) == 1 else "are"
         raise Failure(
             f"the demo runs a real index and real clients, and {', '.join(absent)} {verb} not installed: "
-            "pip install 'pypi-authproxy[demo]'"
+            f"pip install 'pypi-authproxy[{upstream.extra}]'"
         )
     with _told_to_stop(), _directory(keep) as root:
-        return _play(root, self_test=self_test, kept=keep is not None)
+        return _play(upstream, root, self_test=self_test, kept=keep is not None)
 
 
 @contextlib.contextmanager
@@ -89,7 +99,7 @@ def _directory(keep: Path | None) -> Iterator[Path]:
     yield keep.resolve()
 
 
-def _play(root: Path, *, self_test: bool, kept: bool) -> Exit:
+def _play(upstream: Upstream, root: Path, *, self_test: bool, kept: bool) -> Exit:
     from authproxy.cli.demo import selftest, story
     from authproxy.cli.demo.children import ChildFailed, free_ports, running, wait_until_ready
     from authproxy.cli.demo.clients import clean_environment
@@ -98,7 +108,10 @@ def _play(root: Path, *, self_test: bool, kept: bool) -> Exit:
     preferred = (None, None) if self_test else (PROXY_PORT, INDEX_PORT)
     proxy_port, index_port = free_ports(*preferred)
     say("starting an index, the proxy before it, and making two keys ...")
-    made = install(root, proxy_port=proxy_port, index_port=index_port)
+    try:
+        made = install(upstream, root, proxy_port=proxy_port, index_port=index_port)
+    except ChildFailed as failure:
+        raise Failure(str(failure)) from None
     environment = clean_environment(root)
     with (
         running("the index", made.index_command(), log=root / "index.log", environment=environment) as index,
@@ -106,7 +119,7 @@ def _play(root: Path, *, self_test: bool, kept: bool) -> Exit:
         tempfile.TemporaryDirectory(prefix="authproxy-clients-") as home,
     ):
         try:
-            wait_until_ready(index, index_port, "/health")
+            wait_until_ready(index, index_port, upstream.ready)
             wait_until_ready(proxy, proxy_port, "/-/readyz")
         except ChildFailed as failure:
             raise Failure(str(failure)) from None

@@ -74,6 +74,20 @@ def running(name: str, argv: Sequence[str], *, log: Path, environment: Mapping[s
         child.stop()
 
 
+def finish(name: str, argv: Sequence[str], *, log: Path, environment: Mapping[str, str], seconds: float) -> None:
+    """Run a program to its end. Raises ChildFailed where it fails, is not there, or takes longer than `seconds`."""
+    try:
+        with running(name, argv, log=log, environment=environment) as child:
+            try:
+                status = child.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise ChildFailed(child.failure(f"did not end within {seconds:.0f} seconds")) from None
+    except OSError as exc:
+        raise ChildFailed(f"{name} cannot be started: {exc}") from None
+    if status != 0:
+        raise ChildFailed(child.failure(f"ended with status {status}"))
+
+
 def _start(argv: Sequence[str], output: BinaryIO, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own interpreter, arguments as a list
         argv,

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from authproxy.cli.logs import redact
 # One client call on a busy machine with two cores takes 1 to 6 s; pip and uv make a virtual environment for an sdist.
 CLIENT_SECONDS = 90.0
 
-# Import name of each: what `pip install 'pypi-authproxy[demo]'` brings. pypiserver needs cgi, gone in 3.13.
-REQUIRED = ("pypiserver", "cgi", "passlib", "bcrypt", "twine", "uv", "pip")
+# The modules of the clients, which is also what they are called.
+CLIENTS = ("twine", "uv", "pip")
 
 
-def missing() -> tuple[str, ...]:
-    """Name what of the demo's own requirements is not installed in this environment."""
-    return tuple(name for name in REQUIRED if importlib.util.find_spec(name) is None)
+def missing(requires: Sequence[str]) -> tuple[str, ...]:
+    """Name what is not installed in this environment: of the clients, and of these modules."""
+    absent = (module for module in (*requires, *CLIENTS) if importlib.util.find_spec(module) is None)
+    return tuple(module.replace("_", "-") for module in absent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +124,19 @@ def uv_publish(url: str, key: str, files: str) -> Command:
     return Command("uv", ("publish", "--publish-url", url, files), {"UV_PUBLISH_TOKEN": key})
 
 
-def pip_install(url: str, requirement: str, target: Path) -> Command:
-    """Install one package with pip, from the proxy and nowhere else, into a directory of its own."""
+def pip_install(pages: str, requirement: str, target: Path) -> Command:
+    """Install one package with pip, from these pages and nowhere else, into a directory of its own."""
     return Command(
         "pip",
-        ("install", "--no-deps", "--index-url", f"{url}simple/", "--target", str(target), requirement),
+        ("install", "--no-deps", "--index-url", pages, "--target", str(target), requirement),
         quiet=("--isolated", "--no-input"),
     )
 
 
-def uv_install(url: str, requirement: str, target: Path) -> Command:
-    """Install one package with uv, from the proxy and nowhere else, into a directory of its own."""
+def uv_install(pages: str, requirement: str, target: Path) -> Command:
+    """Install one package with uv, from these pages and nowhere else, into a directory of its own."""
     python = ("--python", sys.executable)
     return Command(
         "uv",
-        ("pip", "install", "--no-deps", *python, "--index-url", f"{url}simple/", "--target", str(target), requirement),
+        ("pip", "install", "--no-deps", *python, "--index-url", pages, "--target", str(target), requirement),
     )

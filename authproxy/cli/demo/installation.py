@@ -1,10 +1,9 @@
 """An installation of the proxy before an index, as files in one directory: the demo runs it, `--keep` leaves it.
 
-It is what an operator would write by hand: a pypiserver with one shared htpasswd account, that account's password in
+It is what an operator would write by hand: an index with one shared account (`upstreams`), that account's password in
 a file only its owner reads, and a configuration of forty lines.
 """
 
-import os
 import secrets
 import shlex
 import sys
@@ -14,14 +13,7 @@ from pathlib import Path
 from authproxy.cli.demo import packages
 from authproxy.cli.demo.children import LOOPBACK
 from authproxy.cli.demo.clients import pip_install, twine_upload
-from authproxy.cli.output import PRIVATE
-
-SERVICE_USER = "authproxy"
-
-# pypiserver checks the password on every upload, and at bcrypt's usual cost of 10 that is all it does (15 uploads a
-# second instead of 130). The password below has 192 random bits, which no cost protects any better.
-BCRYPT_COST = 4
-PASSWORD_BYTES = 24
+from authproxy.cli.demo.upstreams import PASSWORD_BYTES, SERVICE_USER, Upstream, write_private
 
 # The two projects of the story: one key may upload the first, another the second.
 CORE, WEB = "acme-core", "acme-web"
@@ -32,8 +24,8 @@ listen: {host}:{proxy_port}
 public_url: http://{host}:{proxy_port}/
 
 backend:                            # the index as it is: it knows one shared account and nothing of keys
-  flavour: pypiserver
-  url: http://{host}:{index_port}/
+  flavour: {flavour}
+  url: http://{host}:{index_port}/{settings}
   username: {user}
   password: {{file: backend-password}}
 
@@ -78,7 +70,7 @@ Make a key (it is shown once), upload with it, read without one:
 |---|---|
 | `authproxy.yaml` | the configuration; `authproxy config check --config {config}` reads it |
 | `backend-password` | the index's shared password; nobody but the proxy needs it any more |
-| `htpasswd`, `packages/` | the index: its one account, and its files |
+{files}
 | `authproxy.db` | the keys (hashed) and the record of every decision |
 | `dist/` | example packages to upload |
 | `index.log`, `proxy.log` | what the two said during the demo |
@@ -89,6 +81,7 @@ Make a key (it is shown once), upload with it, read without one:
 class Installation:
     """Where everything lies. `root` is absolute."""
 
+    upstream: Upstream
     root: Path
     proxy_port: int
     index_port: int
@@ -98,20 +91,24 @@ class Installation:
         """The configuration of the proxy."""
         return self.root / "authproxy.yaml"
 
-    @property
-    def packages(self) -> Path:
-        """The directory that the index serves."""
-        return self.root / "packages"
+    def held(self) -> dict[str, Path]:
+        """The files that were uploaded to the index, by their names, where it keeps them."""
+        return {path.name: path for path in self.root.glob(self.upstream.held)}
 
     @property
     def url(self) -> str:
-        """Where clients upload to, and read from under `simple/`."""
-        return f"http://{LOOPBACK}:{self.proxy_port}/"
+        """Where clients upload to."""
+        return f"http://{LOOPBACK}:{self.proxy_port}/{self.upstream.uploads}"
+
+    @property
+    def pages(self) -> str:
+        """Where clients install from."""
+        return f"http://{LOOPBACK}:{self.proxy_port}/{self.upstream.pages}"
 
     @property
     def index_url(self) -> str:
-        """Where the index listens, for the proxy alone."""
-        return f"http://{LOOPBACK}:{self.index_port}/"
+        """Where the index takes uploads, from the proxy alone."""
+        return f"http://{LOOPBACK}:{self.index_port}/{self.upstream.uploads}"
 
     def built(self, project: str, version: str) -> tuple[Path, Path]:
         """The wheel and the sdist of one version, ready to upload; written when they are first asked for."""
@@ -128,50 +125,49 @@ class Installation:
         return str(wheel).removesuffix("-py3-none-any.whl") + "*"
 
     def index_command(self) -> list[str]:
-        """Start the index: pypiserver as it is, uploads behind its password, and no way to the public index."""
-        address = ["-i", LOOPBACK, "-p", str(self.index_port)]
-        account = ["-P", str(self.root / "htpasswd"), "-a", "update"]
-        run = [sys.executable, "-m", "pypiserver", "run"]
-        return [*run, *address, *account, "--disable-fallback", str(self.packages)]
+        """Start the index: as it is, uploads behind its password, and no way to the public index."""
+        return self.upstream.command(self.root, self.index_port)
 
     def proxy_command(self) -> list[str]:
         """Start the proxy, as an operator would."""
         return [sys.executable, "-m", "authproxy", "serve", "--config", str(self.config)]
 
 
-def install(root: Path, *, proxy_port: int, index_port: int) -> Installation:
-    """Write an installation into `root`, a directory that exists and is empty."""
-    made = Installation(root.resolve(), proxy_port, index_port)
-    for name in ("packages", "dist", "state"):
+def install(upstream: Upstream, root: Path, *, proxy_port: int, index_port: int) -> Installation:
+    """Write an installation into `root`, a directory that exists and is empty.
+
+    Raises ChildFailed where the index cannot be set up.
+    """
+    made = Installation(upstream, root.resolve(), proxy_port, index_port)
+    for name in ("dist", "state"):
         (made.root / name).mkdir(mode=0o700)
     for project, version in ((CORE, "1.0"), (CORE, "1.1"), (WEB, "1.0")):
         made.built(project, version)
-    _account(made)
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    upstream.prepare(made.root, password)
+    write_private(made.root / "backend-password", f"{password}\n")
     made.config.write_text(
-        _CONFIG.format(host=LOOPBACK, proxy_port=proxy_port, index_port=index_port, user=SERVICE_USER),
+        _CONFIG.format(
+            host=LOOPBACK,
+            proxy_port=proxy_port,
+            index_port=index_port,
+            user=SERVICE_USER,
+            flavour=upstream.flavour,
+            settings=upstream.settings,
+        ),
         encoding="utf-8",
     )
-    readme = _README.format(
+    (made.root / "README.md").write_text(_readme(made), encoding="utf-8")
+    return made
+
+
+def _readme(made: Installation) -> str:
+    return _README.format(
         index=shlex.join(made.index_command()),
         serve=shlex.join(made.proxy_command()),
         config=shlex.quote(str(made.config)),
         core=CORE,
         upload=twine_upload(made.url, "THE_KEY", made.files(CORE, "1.0")).line(),
-        install=pip_install(made.url, CORE, made.root / "installed").line(),
+        install=pip_install(made.pages, CORE, made.root / "installed").line(),
+        files="\n".join(f"| {name} | {what} |" for name, what in made.upstream.files.items()),
     )
-    (made.root / "README.md").write_text(readme, encoding="utf-8")
-    return made
-
-
-def _account(made: Installation) -> None:
-    import bcrypt
-
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
-    digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(BCRYPT_COST)).decode()
-    _write_private(made.root / "htpasswd", f"{SERVICE_USER}:{digest}\n")
-    _write_private(made.root / "backend-password", f"{password}\n")
-
-
-def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w", encoding="utf-8") as stream:
-        stream.write(text)

@@ -44,7 +44,7 @@ class Stage:
 
     def index_files(self) -> set[str]:
         """The names of the files that the index has."""
-        return {path.name for path in self.made.packages.iterdir()}
+        return set(self.made.held())
 
 
 def _succeeds(command: Command, stage: Stage) -> Outcome:
@@ -68,7 +68,8 @@ def _refused(command: Command, stage: Stage, *sentences: str) -> None:
 
 
 def _index_wants_its_password(stage: Stage) -> None:
-    _refused(twine_upload(stage.made.index_url, stage.core, stage.made.files(CORE, "1.0")), stage, "403")
+    refusal = stage.made.upstream.turned_away
+    _refused(twine_upload(stage.made.index_url, stage.core, stage.made.files(CORE, "1.0")), stage, refusal)
 
 
 def _twine_uploads(stage: Stage) -> None:
@@ -80,10 +81,11 @@ def _uv_publishes(stage: Stage) -> None:
 
 
 def _same_bytes(stage: Stage) -> None:
+    held = stage.made.held()
     for version in ("1.0", "1.1"):
         for sent in stage.made.built(CORE, version):
-            stored = stage.made.packages / sent.name
-            if not stored.is_file():
+            stored = held.get(sent.name)
+            if stored is None:
                 raise StepFailed(f"the index does not have {sent.name}")
             if stored.read_bytes() != sent.read_bytes():
                 raise StepFailed(f"the index has other bytes for {sent.name} than were sent")
@@ -92,7 +94,7 @@ def _same_bytes(stage: Stage) -> None:
 def _installs(install: Callable[[str, str, Path], Command], version: str, name: str) -> Callable[[Stage], None]:
     def step(stage: Stage) -> None:
         target = stage.home / name
-        _succeeds(install(stage.made.url, f"{CORE}=={version}", target), stage)
+        _succeeds(install(stage.made.pages, f"{CORE}=={version}", target), stage)
         wheel, _ = stage.made.built(CORE, version)
         module = f"{CORE.replace('-', '_')}/__init__.py"
         with zipfile.ZipFile(wheel) as sent:
@@ -103,8 +105,8 @@ def _installs(install: Callable[[str, str, Path], Command], version: str, name: 
 
 
 def _from_sdist(install: Callable[[str, str, Path], Command]) -> Callable[[str, str, Path], Command]:
-    def command(url: str, requirement: str, target: Path) -> Command:
-        plain = install(url, requirement, target)
+    def command(pages: str, requirement: str, target: Path) -> Command:
+        plain = install(pages, requirement, target)
         return Command(plain.client, (*plain.arguments, "--no-binary", CORE), plain.environment, plain.quiet)
 
     return command

@@ -37,8 +37,8 @@ async def keys(made: Installation, *projects: str) -> list[Issued]:
 def tell(made: Installation, core: Issued, web: Issued, *, home: Path, kept: bool) -> None:
     """Say what runs, and print the lines."""
     say("")
-    _row("index", made.index_url, "pypiserver as it is: one shared password, which only the proxy knows now")
-    _row("proxy", made.url, "upload here, install from here")
+    _row("index", made.index_url, made.upstream.remark)
+    _row("proxy", made.url, f"upload here, install from {made.pages}")
     _row("files", str(made.root), "authproxy.yaml is the whole configuration")
     say("\nPaste into another terminal:")
     _chapter(
@@ -48,8 +48,8 @@ def tell(made: Installation, core: Issued, web: Issued, *, home: Path, kept: boo
     )
     _chapter(
         "2. Install it back; readers need no key and notice nothing",
-        pip_install(made.url, CORE, home / "with-pip"),
-        uv_install(made.url, CORE, home / "with-uv"),
+        pip_install(made.pages, CORE, home / "with-pip"),
+        uv_install(made.pages, CORE, home / "with-uv"),
     )
     _chapter(
         f"3. This must be refused: the same key, another package ({WEB})",
@@ -68,7 +68,7 @@ def tell(made: Installation, core: Issued, web: Issued, *, home: Path, kept: boo
 
 
 def _row(name: str, what: str, remark: str) -> None:
-    say(f"  {name:<6} {what:<28} {remark}")
+    say(f"  {name:<6} {what:<36} {remark}")
 
 
 def _chapter(title: str, *commands: Command) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.cli.demo import children
-from authproxy.cli.demo.children import ChildFailed, free_ports, running, wait_until_ready
+from authproxy.cli.demo.children import ChildFailed, finish, free_ports, running, wait_until_ready
 
 SERVER = "import http.server, sys; http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -87,6 +87,20 @@ def test_grandchildren_end_too(tmp_path: Path) -> None:
         grandchild = int(log.read_text())
         assert _alive(grandchild)
     assert _until(lambda: not _alive(grandchild))
+
+
+def test_a_program_that_must_end_well_does_or_is_named(tmp_path: Path) -> None:
+    """Its end is waited for; a failure, one that hangs and one that is not there are told apart, with its last words."""
+    log = tmp_path / "log"
+    finish("it", _python("print('done')"), log=log, environment={}, seconds=30)
+    assert log.read_text() == "done\n"
+    for argv, seconds, sentence in (
+        (_python("import sys; sys.exit('no room')"), 30, "(?s)it ended with status 1.*no room"),
+        (_python("import time; time.sleep(60)"), 0.3, "it did not end within"),
+        ([str(tmp_path / "nowhere")], 30, "it cannot be started"),
+    ):
+        with pytest.raises(ChildFailed, match=sentence):
+            finish("it", argv, log=log, environment={}, seconds=seconds)
 
 
 def test_ports_are_free_and_differ() -> None:

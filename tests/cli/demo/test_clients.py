@@ -1,6 +1,5 @@
 """How the clients are called: the line that a person pastes does what the self-test ran, and shows no key to `ps`."""
 
-import os
 import shlex
 import subprocess
 import sys
@@ -98,7 +97,7 @@ def test_words_undo_what_a_terminal_does() -> None:
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is there in a test environment; what is not there is told by its name."""
-    assert missing() == ()
-    monkeypatch.setattr(clients, "REQUIRED", ("pip", "not_installed_anywhere"))
-    assert missing() == ("not_installed_anywhere",)
-    assert os.environ.get("PATH") is not None
+    assert missing(("pypiserver", "devpi_server")) == ()
+    assert missing(("not_installed_anywhere",)) == ("not-installed-anywhere",)
+    monkeypatch.setattr(clients, "CLIENTS", ("pip", "no_such_client"))
+    assert missing(()) == ("no-such-client",)

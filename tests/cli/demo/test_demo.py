@@ -1,6 +1,7 @@
 """The demo itself, with real clients: what it prints works, what it starts ends, what it keeps can be run."""
 
 import http.client
+import importlib.util
 import os
 import signal
 import stat
@@ -17,11 +18,14 @@ from authproxy.cli.demo import clients
 from authproxy.cli.demo.children import running, wait_until_ready
 from authproxy.cli.demo.installation import Installation
 from authproxy.cli.demo.selftest import STEPS
+from authproxy.cli.demo.upstreams import UPSTREAMS
 from authproxy.config import load
 from tests.cli.conftest import Cli
 
 DEMO = [sys.executable, "-m", "authproxy", "demo"]
 SECONDS = 100.0
+
+on_each_index = pytest.mark.parametrize("flavour", list(UPSTREAMS))
 
 
 @contextmanager
@@ -62,9 +66,11 @@ def _shell(line: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.e2e
-def test_the_self_test_passes() -> None:
-    """Every step, with the real clients; one line each on stdout."""
-    ran = subprocess.run([*DEMO, "--self-test"], capture_output=True, text=True, timeout=SECONDS, check=False)
+@on_each_index
+def test_the_self_test_passes(flavour: str) -> None:
+    """Every step, with the real clients and either index; one line each on stdout."""
+    argv = [*DEMO, "--upstream", flavour, "--self-test"]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     lines = ran.stdout.splitlines()
     assert [line[0] for line in lines[:-1]] == ["✓"] * len(STEPS)
@@ -72,11 +78,12 @@ def test_the_self_test_passes() -> None:
 
 
 @pytest.mark.e2e
-def test_the_lines_do_what_they_say_and_ctrl_c_ends_it_all(tmp_path: Path) -> None:
+@on_each_index
+def test_the_lines_do_what_they_say_and_ctrl_c_ends_it_all(flavour: str, tmp_path: Path) -> None:
     """A shell runs the pasted lines: uploads and installs succeed, the line that must be refused is, and so is the
     first line after its key was revoked. Ctrl-C leaves no server and no file.
     """
-    with _demo(tmp_path) as (process, out, _):
+    with _demo(tmp_path, "--upstream", flavour) as (process, out, _):
         lines = out.read_text().splitlines()
         for number, line in enumerate(lines):
             ran = _shell(line, tmp_path)
@@ -93,25 +100,28 @@ def test_the_lines_do_what_they_say_and_ctrl_c_ends_it_all(tmp_path: Path) -> No
 
 
 @pytest.mark.e2e
-def test_what_is_kept_can_be_run(tmp_path: Path) -> None:
+@on_each_index
+def test_what_is_kept_can_be_run(flavour: str, tmp_path: Path) -> None:
     """After SIGTERM the directory stays, nobody else may read its secrets, and both servers start again from it."""
     kept = tmp_path / "kept"
-    with _demo(tmp_path, "--keep", str(kept)) as (process, _, _err):
+    with _demo(tmp_path, "--upstream", flavour, "--keep", str(kept)) as (process, _, _err):
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0
-    for name in ("backend-password", "htpasswd", "authproxy.db"):
+    private = {"pypiserver": ("htpasswd",), "devpi": ("devpi-secret", "devpi-password")}[flavour]
+    for name in ("backend-password", "authproxy.db", *private):
         assert stat.S_IMODE((kept / name).stat().st_mode) == 0o600
     config = load(kept / "authproxy.yaml")
-    made = Installation(kept, config.listen.port, int(config.backend.url.rpartition(":")[2].strip("/")))
+    index_port = int(config.backend.url.rpartition(":")[2].strip("/"))
+    made = Installation(UPSTREAMS[flavour], kept, config.listen.port, index_port)
     environment = clients.clean_environment(tmp_path)
     with (
         running("the index", made.index_command(), log=tmp_path / "index.log", environment=environment) as index,
         running("the proxy", made.proxy_command(), log=tmp_path / "proxy.log", environment=environment) as proxy,
     ):
-        wait_until_ready(index, made.index_port, "/health")
+        wait_until_ready(index, made.index_port, made.upstream.ready)
         wait_until_ready(proxy, made.proxy_port, "/-/readyz")
         connection = http.client.HTTPConnection("127.0.0.1", made.proxy_port, timeout=10)
-        connection.request("GET", "/simple/")
+        connection.request("GET", f"/{made.upstream.pages}")
         assert connection.getresponse().status == 200
         connection.close()
 
@@ -135,9 +145,20 @@ def test_a_directory_that_is_in_use_is_refused(cli: Cli, tmp_path: Path) -> None
     assert (tmp_path / "precious").read_text() == "x"
 
 
-def test_without_its_extra_one_sentence_says_what_to_install(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("flavour", "absent", "extra"),
+    [
+        ("pypiserver", "pypiserver", "demo"),
+        ("pypiserver", "twine", "demo"),
+        ("devpi", "devpi_server", "demo-devpi"),
+        ("devpi", "uv", "demo-devpi"),
+    ],
+)
+def test_without_its_extra_one_sentence_says_what_to_install(
+    flavour: str, absent: str, extra: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is missing, and the command that brings it."""
-    monkeypatch.setattr(clients, "REQUIRED", ("pip", "not_there"))
-    ran = cli("demo")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else name)
+    ran = cli("demo", "--upstream", flavour)
     assert (ran.status, ran.stdout) == (1, "")
-    assert "not_there is not installed: pip install 'pypi-authproxy[demo]'" in ran.stderr
+    assert f"{absent.replace('_', '-')} is not installed: pip install 'pypi-authproxy[{extra}]'" in ran.stderr

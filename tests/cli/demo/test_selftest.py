@@ -8,18 +8,26 @@ from authproxy.cli.demo import selftest
 from authproxy.cli.demo.clients import Command
 from authproxy.cli.demo.installation import CORE, install
 from authproxy.cli.demo.selftest import STEPS, Stage, StepFailed
+from authproxy.cli.demo.upstreams import UPSTREAMS
 
 FINE = Command("timeit", ("-n1", "-r1", "pass"))
 FAILS = Command("json.tool", ("no-such-file",))
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    """An installation whose servers do not run."""
+@pytest.fixture(params=list(UPSTREAMS))
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
+    """An installation whose servers do not run, before either index."""
     (tmp_path / "root").mkdir()
     (tmp_path / "home").mkdir()
-    made = install(tmp_path / "root", proxy_port=9, index_port=9)
+    made = install(UPSTREAMS[request.param], tmp_path / "root", proxy_port=9, index_port=9)
     return Stage(made, tmp_path / "home", "apx_a", "Ab0123456789", "apx_b")
+
+
+def arrive(stage: Stage, name: str) -> Path:
+    """Where the index would keep a file of this name; its folder is there from now on."""
+    path = stage.made.root / stage.made.upstream.held.removesuffix("*").replace("*", "f") / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def test_a_client_that_fails_is_noticed(stage: Stage) -> None:
@@ -36,7 +44,7 @@ def test_an_upload_that_was_not_refused_is_noticed(stage: Stage) -> None:
         selftest._refused(FINE, stage)
     with pytest.raises(StepFailed, match="does not show 'may not'"):
         selftest._refused(FAILS, stage, "may not")
-    arrives = Command("tarfile", ("-c", str(stage.made.packages / "arrived.tar"), "no-such-file"))
+    arrives = Command("tarfile", ("-c", str(arrive(stage, "arrived.tar")), "no-such-file"))
     with pytest.raises(StepFailed, match=r"yet the index has arrived\.tar"):
         selftest._refused(arrives, stage)
 
@@ -47,9 +55,9 @@ def test_other_bytes_are_noticed(stage: Stage) -> None:
         selftest._same_bytes(stage)
     for version in ("1.0", "1.1"):
         for sent in stage.made.built(CORE, version):
-            (stage.made.packages / sent.name).write_bytes(sent.read_bytes())
+            arrive(stage, sent.name).write_bytes(sent.read_bytes())
     selftest._same_bytes(stage)
-    changed = stage.made.packages / "acme_core-1.1.tar.gz"
+    changed = stage.made.held()["acme_core-1.1.tar.gz"]
     changed.write_bytes(changed.read_bytes()[:-1] + b"x")
     with pytest.raises(StepFailed, match=r"other bytes for acme_core-1\.1\.tar\.gz"):
         selftest._same_bytes(stage)

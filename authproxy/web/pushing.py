@@ -1,0 +1,204 @@
+"""A push: one release from one index of devpi into another, by a key with a `push` grant in both.
+
+devpi's own `devpi push` asks by a method PUSH, which aiohttp's parser refuses before anybody could look at it; so there
+is a path of ours, `POST /-/push`, and `authproxy push` asks there. The request names a release and two indexes of the
+config, each letter by letter, and nothing else; what goes to devpi is written by us (`backend.push`). Before it does,
+every file of the release is judged by the target's rules and claimed there, as if it were uploaded: the record has a
+row for each, and no other bytes can take a name that the target has.
+"""
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest, Response
+
+from authproxy import audit
+from authproxy.audit import Origin
+from authproxy.backend.flavour import Flavour
+from authproxy.backend.push import Push, PushAnswer, carry_out, plan
+from authproxy.domain.access import Access, Outcome, Principal
+from authproxy.domain.grants import Action
+from authproxy.domain.keys import shows_secret
+from authproxy.domain.names import ProjectName, project_name, version_text
+from authproxy.domain.policy import Admission, decide
+from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
+from authproxy.store import StoreError, Ticket
+from authproxy.web.credentials import key_holder
+from authproxy.web.head import Address
+from authproxy.web.ledger import SameFile
+from authproxy.web.parts import Parts
+from authproxy.web.receive import bounded_body
+
+log: Final = logging.getLogger("authproxy.push")
+
+PATH: Final = "/-/push"
+# A name and a version of 100 characters each and two indexes; with every one escaped it is still less.
+BODY_LIMIT: Final = 4 * 1024
+FIELDS: Final = ("name", "version", "source", "target")
+BAD_FORM: Final = "a push is a JSON object with four strings, each once: " + ", ".join(FIELDS)
+# How many names of files a sentence has room for.
+NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a request asks for, read but not judged."""
+
+    project: ProjectName
+    version: str
+    source: str
+    target: str
+
+
+def is_push(request: BaseRequest) -> bool:
+    """Whether this asks for a push."""
+    return request.method == hdrs.METH_POST and request.raw_path == PATH
+
+
+async def push(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> Response:
+    """Take one push through all steps. Raises Refused."""
+    principal = await key_holder(parts, request, address)
+    if request.content_type != "application/json":
+        raise refuse(Code.REQUEST_INVALID, BAD_FORM)
+    fields = _fields(await bounded_body(request, BODY_LIMIT, "a push"))
+    if any(shows_secret(text, parts.config.keys.prefix) for text in fields.values()):
+        raise refuse(Code.REQUEST_INVALID, "the push holds a key: keep it out of names, and replace it")
+    wanted = _wanted(parts.backend.flavour, fields)
+    access = Access(Action.PUSH, wanted.target, wanted.project, version=wanted.version, source=wanted.source)
+    passage = _Passage(parts, origin, principal, access, wanted)
+    async with audit.refusals(parts.store, origin, principal, access):
+        found, tickets = await passage.admitted()
+    if tickets:
+        await passage.carried_out(found, tickets)
+    return _told(request, wanted, found, moved=bool(tickets))
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """Read the body: JSON of which there are no two readings."""
+    try:
+        read = json.loads(body.decode("ascii"), object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        raise refuse(Code.REQUEST_INVALID, BAD_FORM) from None
+    if not isinstance(read, list) or not all(_is_field(pair) for pair in read):
+        raise refuse(Code.REQUEST_INVALID, BAD_FORM)
+    if sorted(name for name, _ in read) != sorted(FIELDS):
+        raise refuse(Code.REQUEST_INVALID, BAD_FORM)
+    return dict(read)
+
+
+def _is_field(pair: Any) -> bool:
+    # An array of JSON comes as a list of values, and an object as one of pairs.
+    return isinstance(pair, tuple) and isinstance(pair[1], str)
+
+
+def _wanted(flavour: Flavour, fields: dict[str, str]) -> _Wanted:
+    if not flavour.pushes:
+        raise refuse(Code.REQUEST_INVALID, f"a {flavour.name} has one index, so that there is nowhere to push to")
+    source, target = fields["source"], fields["target"]
+    for index in (source, target):
+        if index not in flavour.indexes:
+            known = ", ".join(flavour.indexes[:NAMED])
+            raise refuse(
+                Code.REQUEST_INVALID,
+                f"{quoted(index)} is no index behind this proxy: it takes one of {known}, as written",
+            )
+    if source == target:
+        raise refuse(Code.REQUEST_INVALID, f"{source} is both source and target: a push takes two indexes")
+    return _Wanted(project_name(fields["name"]), version_text(fields["version"]), source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """One release on its way into another index."""
+
+    parts: Parts
+    origin: Origin
+    principal: Principal
+    access: Access
+    wanted: _Wanted
+
+    def _decided(self, access: Access) -> Admission:
+        decision = decide(self.parts.policy, self.principal, access, now=self.parts.now())
+        if isinstance(decision, Denial):
+            raise Refused(decision)
+        return decision
+
+    async def admitted(self) -> tuple[Push, dict[str, Ticket]]:
+        """Decide, find the release, and claim its files in the target; none are claimed that the target has.
+
+        A ticket is under the identity of its file. Raises Refused; then nothing is claimed.
+        """
+        self._decided(self.access)
+        way = self.wanted
+        found = await plan(self.parts.backend, way.source, way.target, way.project, way.version)
+        known = [file.artifact for file in found.files]
+        files = [replace(self.access, artifact=each, sha256=found.sha256(each.identity)) for each in known]
+        for file in files:
+            self._decided(file)
+        tickets: dict[str, Ticket] = {}
+        try:
+            for file in files:
+                claimed = await self._claim(file)
+                if isinstance(claimed, Denial):
+                    raise Refused(claimed)
+                if isinstance(claimed, Ticket) and file.artifact is not None:
+                    tickets[file.artifact.identity] = claimed
+        except BaseException:
+            await self._complete(tickets, PushAnswer(dict.fromkeys(tickets, Outcome.FAILED), None))
+            raise
+        return found, tickets
+
+    async def _claim(self, file: Access) -> Ticket | SameFile | Denial:
+        # The rules may have changed while the index was asked.
+        admission = self._decided(file)
+        entry = audit.entry(self.origin, self.principal, file, admission)
+        entry = replace(entry, warning=f"from {self.wanted.source}")
+        return await self.parts.ledger.claim(entry, file, admission, now=self.parts.now())
+
+    async def carried_out(self, found: Push, tickets: dict[str, Ticket]) -> None:
+        """Push, and complete the record with what became of it. Raises Refused."""
+        answer = PushAnswer(dict.fromkeys(tickets, Outcome.UNKNOWN), None)
+        try:
+            answer = await carry_out(self.parts.backend, found, frozenset(tickets), self.origin.address)
+        finally:
+            await asyncio.shield(self._complete(tickets, answer))
+        if answer.denial is not None:
+            raise Refused(answer.denial)
+
+    async def _complete(self, tickets: dict[str, Ticket], answer: PushAnswer) -> None:
+        """End every claim; an unknown outcome is settled with the index by whoever asks next."""
+        now_ms = int(self.parts.clock() * 1000)
+        for identity, ticket in tickets.items():
+            outcome = answer.outcomes[identity]
+            try:
+                await self.parts.store.complete(ticket, outcome, index_status=answer.status, time_ms=now_ms)
+            except StoreError as exc:
+                # The index has answered, and its answer is the client's.
+                log.error("a push was not completed in the store", extra={"trouble": str(exc)})  # noqa: TRY400
+
+
+def _told(request: BaseRequest, wanted: _Wanted, found: Push, *, moved: bool) -> Response:
+    names = [file.filename for file in found.files]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    listed = f"{', '.join(names[:NAMED])}{more}"
+    release = f"{wanted.project} {wanted.version}"
+    sentence = f"pushed {release} from {wanted.source} to {wanted.target}: {listed}"
+    if not moved:
+        sentence = f"already there: {wanted.target} has {release} with these very files, {listed}"
+    headers = {"Cache-Control": "no-store", "Vary": "Authorization"}
+    if "application/json" not in request.headers.get(hdrs.ACCEPT, ""):
+        return Response(text=f"{sentence}\n", headers=headers)
+    page = {
+        "message": sentence,
+        "pushed": moved,
+        "name": wanted.project,
+        "version": wanted.version,
+        "source": wanted.source,
+        "target": wanted.target,
+        "files": names,
+    }
+    return Response(body=json.dumps(page).encode(), headers=headers | {"Content-Type": "application/json"})

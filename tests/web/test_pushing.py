@@ -1,0 +1,247 @@
+"""A push takes a grant in both indexes, is on record before devpi sees it, and other bytes never take a name."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from authproxy.config import load
+from authproxy.store import migrate
+from authproxy.web.pushing import BODY_LIMIT
+from authproxy.web.server import listening
+from tests.backend.test_push import DEV, SDIST, STABLE, WHEEL, Held, link
+from tests.peers.proxy import settings
+from tests.peers.recording import Hang, Raw, RecordingIndex, Reply, Script, Seen
+from tests.peers.wire import Answer, basic, get
+from tests.web.conftest import Running
+from tests.web.pushes import BODIES, FIELDS, POLICIES, VALUES, pushing
+from tests.web.test_upload import rows
+
+
+@pytest.fixture
+async def before(tmp_path: Path, recording: RecordingIndex, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
+    """A proxy before a devpi that holds a release; `request.param` holds settings that differ from the plain ones."""
+    recording.answer = Held()
+    backend: dict[str, object] = {
+        "flavour": "devpi",
+        "url": recording.url,
+        "indexes": [DEV, STABLE],
+        "username": "service",
+    }
+    backend |= {"password": {"file": "backend-password"}, "timeouts": {"read": "1s"}}
+    (tmp_path / "backend-password").write_text("s3cret-passw0rd")
+    (tmp_path / "backend-password").chmod(0o600)
+    (tmp_path / "state").mkdir()
+    more = {"key_policies": POLICIES, "backend": backend, **getattr(request, "param", {})}
+    file = tmp_path / "authproxy.yaml"
+    plain = settings(tmp_path, recording.url, address=("127.0.0.1", 0), **more)
+    file.write_text(json.dumps(plain | {"public_url": "https://pypi.acme.test/"}))
+    config = load(file)
+    await migrate(config.store)
+    async with listening(config) as (app, url):
+        where = urlsplit(url)
+        yield Running(app, (where.hostname or "", where.port or 0), file)
+
+
+def held(recording: RecordingIndex) -> Held:
+    assert isinstance(recording.answer, Held)
+    return recording.answer
+
+
+def pushes(recording: RecordingIndex) -> list[Seen]:
+    return [seen for seen in recording.requests if seen.method not in {"GET", "POST"}]
+
+
+async def test_a_release_is_pushed_and_on_record(before: Running, recording: RecordingIndex) -> None:
+    """One row for each file, from where, by which grants; its uses are spent, and the second time nothing is sent."""
+    key = await before.key()
+    answer = await before.ask(pushing(key, name="Acme.Core", version="1"))
+    assert (answer.status, answer.text.split(":")[0]) == (200, f"pushed acme-core 1 from {DEV} to {STABLE}"), answer
+    grant = f"push+create:acme-*@{DEV},{STABLE}"
+    for row in rows(before):
+        assert (row["action"], row["outcome"], row["index_name"], row["grant"]) == ("push", "stored", STABLE, grant)
+        assert (row["reason"], row["rule"], row["index_status"]) == (f"from {DEV}", "packages[0] *", 200)
+    assert {row["filename"] for row in rows(before)} == {WHEEL, SDIST}
+    assert {row["sha256"] for row in rows(before, "files")} == {"1" * 64, "2" * 64}
+    assert [row["used"] for row in rows(before, "keys")] == [2]
+    assert rows(before, "claims") == []
+    again = await before.ask(pushing(key, None, ("Accept", "application/json")))
+    said = json.loads(again.body)
+    assert (again.status, said["pushed"], sorted(said["files"])) == (200, False, [WHEEL, SDIST])
+    assert "already there" in said["message"]
+    assert len(pushes(recording)) == 1
+
+
+async def test_the_record_comes_first(before: Running, recording: RecordingIndex) -> None:
+    """There is no push in devpi without its rows."""
+    index, by_then = held(recording), []
+
+    def answer(seen: Seen) -> Script:
+        if seen.method == "PUSH":
+            by_then.append([row["outcome"] for row in rows(before)])
+        return index(seen)
+
+    recording.answer = answer
+    await before.ask(pushing(await before.key()))
+    assert by_then == [["pending", "pending"]]
+
+
+NO_GRANT = [
+    pytest.param("from", f"may not push 'acme-core' into {STABLE}", id="the source alone"),
+    pytest.param("into", f"may not push 'acme-core' from {DEV}", id="the target alone"),
+    pytest.param("upload", f"may not push 'acme-core' from {DEV}: it may", id="everything but a push"),
+]
+
+
+@pytest.mark.parametrize(("policy", "words"), NO_GRANT)
+async def test_a_push_takes_its_own_grant(before: Running, recording: RecordingIndex, policy: str, words: str) -> None:
+    """On both sides; the index saw nothing, and the record saw the try."""
+    answer = await before.ask(pushing(await before.key(policy)))
+    assert (answer.status, words in answer.reason) == (403, True), answer
+    recording.assert_saw_nothing()
+    [row] = rows(before)
+    assert (row["action"], row["index_name"], row["code"]) == ("push", STABLE, "not-allowed")
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+async def test_a_form_that_cannot_be_trusted(before: Running, recording: RecordingIndex, body: object) -> None:
+    """Four strings, each once, and nothing else."""
+    answer = await before.ask(pushing(await before.key(), body))
+    assert (answer.status, "four strings, each once" in answer.reason) == (400, True), answer
+    recording.assert_saw_nothing()
+
+
+@pytest.mark.parametrize(("field", "value", "words"), VALUES)
+async def test_a_value_that_is_none(
+    before: Running, recording: RecordingIndex, field: str, value: str, words: str
+) -> None:
+    """Indexes letter by letter as the config has them, names and versions by their grammars."""
+    answer = await before.ask(pushing(await before.key(), **{field: value}))
+    assert (answer.status, words in answer.reason) == (400, True), answer
+    recording.assert_saw_nothing()
+
+
+async def test_who_and_how(before: Running, recording: RecordingIndex) -> None:
+    """A live key, one small body of JSON, by POST to this very path; a key in the form goes nowhere."""
+    key = await before.key()
+    large = json.dumps(FIELDS).encode() + b" " * BODY_LIMIT
+    for raw, status in (
+        (pushing(None), 401),
+        (pushing("apx_0123456789abc_x"), 401),
+        (pushing(None, None, ("Authorization", basic("alice", "her own"))), 401),
+        (pushing(key, large), 413),
+        (pushing(key, media="text/plain"), 400),
+        (pushing(key, media="application/x-www-form-urlencoded"), 400),
+        (pushing(key, name=key), 400),
+        (pushing(key).replace(b"/-/push", b"/-/push/"), 403),
+        (pushing(key).replace(b"/-/push", b"/-/push?x"), 403),
+        (get("/-/push", [("Authorization", basic("__token__", key))]), 403),
+    ):
+        answer = await before.ask(raw)
+        assert (answer.status, key in answer.text) == (status, False), (raw, answer)
+    recording.assert_saw_nothing()
+
+
+async def test_a_pypiserver_has_nowhere_to_push_to(running: Running, recording: RecordingIndex) -> None:
+    """One index, one sentence."""
+    answer = await running.ask(pushing(await running.key()))
+    assert (answer.status, "a pypiserver has one index" in answer.reason) == (400, True), answer
+    recording.assert_saw_nothing()
+
+
+async def test_a_new_project_takes_the_right_to_make_it(before: Running, recording: RecordingIndex) -> None:
+    """The target is asked whether it has the project, and nothing is pushed."""
+    answer = await before.ask(pushing(await before.key("old")))
+    assert (answer.status, "may not create the project 'acme-core'" in answer.reason) == (403, True), answer
+    held(recording).target = [link("acme_core-0.9.tar.gz", "8")]
+    assert (await before.ask(pushing(await before.key("old")))).status == 200
+
+
+WHEELS = {"packages": [{"match": "*", "indexes": [STABLE], "filetypes": ["wheel"]}, {"match": "*"}]}
+
+
+@pytest.mark.parametrize("before", [WHEELS], indirect=True, ids=["wheels"])
+async def test_every_file_is_judged_before_any_is_claimed(before: Running, recording: RecordingIndex) -> None:
+    """By the rule of the target: one sdist refuses the release, and that is all that the record has."""
+    answer = await before.ask(pushing(await before.key()))
+    assert (answer.status, "is of the type sdist: packages[0]" in answer.reason) == (403, True), answer
+    assert pushes(recording) == []
+    assert [(row["outcome"], row["code"]) for row in rows(before)] == [("denied", "filetype")]
+
+
+OVERWRITE = [{"packages": [{"match": "*", "overwrite": word}]} for word in ("never", "allow")]
+
+
+@pytest.mark.parametrize("before", OVERWRITE, indirect=True, ids=["never", "allow"])
+async def test_other_bytes_in_the_target(before: Running, recording: RecordingIndex) -> None:
+    """They stay, unless the rule lets them be replaced; what was claimed by then is given back."""
+    held(recording).target = [link(SDIST, "9")]
+    may = before.app.parts.config.policy.packages[0].overwrite == "allow"
+    answer = await before.ask(pushing(await before.key()))
+    assert answer.status == (200 if may else 400), answer
+    assert len(pushes(recording)) == may
+    assert rows(before, "claims") == []
+    assert [row["used"] for row in rows(before, "keys")] == [2 if may else 0]
+    if not may:
+        assert "with other bytes" in answer.reason
+        assert [row["outcome"] for row in rows(before)] == ["failed", "denied"]
+
+
+@pytest.mark.parametrize("before", OVERWRITE[1:], indirect=True, ids=["allow"])
+async def test_another_spelling_is_not_put_beside_it(before: Running, recording: RecordingIndex) -> None:
+    """Also where files may be overwritten."""
+    held(recording).target = [link("Acme-Core-1.0.tar.gz", "9")]
+    answer = await before.ask(pushing(await before.key()))
+    assert (answer.status, "Acme-Core-1.0.tar.gz" in answer.reason, pushes(recording)) == (400, True, []), answer
+
+
+@pytest.mark.parametrize("lost", [Hang(), Raw(b"", reset=True), Reply(500)], ids=["silence", "a reset", "a failure"])
+async def test_an_unknown_end_is_settled_by_whoever_comes_next(
+    before: Running, recording: RecordingIndex, lost: Script
+) -> None:
+    """devpi may still be at it: the names stay claimed, and the next one asks the index what became of them."""
+    index = held(recording)
+    index.answer, index.copies = lost, ()
+    key = await before.key()
+    first = await before.ask(pushing(key))
+    assert first.status in {502, 504}
+    assert [row["outcome"] for row in rows(before)] == ["unknown"] * 2
+    assert len(rows(before, "claims")) == 2
+    index.target = [link(WHEEL, "1")]  # it came that far afterwards
+    index.answer, index.copies = Reply(200), (SDIST,)
+    assert (await before.ask(pushing(key))).status == 200
+    assert sorted(row["outcome"] for row in rows(before)) == ["failed", "stored", "stored"]
+    assert rows(before, "claims") == []
+
+
+async def test_a_key_that_ended_meanwhile_pushes_nothing(before: Running, recording: RecordingIndex) -> None:
+    """It is looked at once more in the store, when the index has been asked what there is."""
+    key, index, loop = await before.key(), held(recording), asyncio.get_running_loop()
+    [row] = rows(before, "keys")
+
+    def answer(seen: Seen) -> Script:
+        if seen.method == "GET":
+            revoked = before.app.parts.store.revoke(row["id"], before.app.parts.now())
+            asyncio.run_coroutine_threadsafe(revoked, loop).result(5)
+        return index(seen)
+
+    recording.answer = answer
+    answered: Answer = await before.ask(pushing(key))
+    assert answered.status == 401
+    assert pushes(recording) == []
+
+
+async def test_a_store_that_fails_at_the_end_changes_no_answer(before: Running, recording: RecordingIndex) -> None:
+    """devpi has pushed, and its answer is the client's: to say otherwise would have it done again."""
+    key, index, loop = await before.key(), held(recording), asyncio.get_running_loop()
+
+    def answer(seen: Seen) -> Script:
+        if seen.method == "PUSH":
+            asyncio.run_coroutine_threadsafe(before.app.parts.store.close(), loop).result(5)
+        return index(seen)
+
+    recording.answer = answer
+    assert (await before.ask(pushing(key))).status == 200
