@@ -12,6 +12,7 @@ import yaml
 from authproxy.cli import main
 from authproxy.config import load, schema
 from authproxy.domain.refusal import Code
+from authproxy.web.app import FIXED
 from authproxy.web.errors import STATUS
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,18 @@ def test_every_command_that_the_readme_shows_exists() -> None:
     for shown in re.findall(r"(?:`|^\$ )authproxy ([a-z][a-z -]*)", README, re.MULTILINE):
         words = tuple(shown.split())
         assert any(words[: len(command)] == command for command in known), shown
+
+
+def test_the_readme_says_what_takes_a_restart() -> None:
+    """SIGHUP takes the rest: the settings that `App.reload` leaves are those that the README names."""
+    named = README[README.index("reloads (all but") :].partition(":")[0]
+    assert re.findall(r"`(\w+)`", named) == list(FIXED)
+
+
+def test_what_the_readme_installs_beside_pypiserver_is_what_the_demo_installs() -> None:
+    """The bound on bcrypt stands in two places."""
+    [written] = re.findall(r"pip install passlib '(bcrypt[^']+)'", README)
+    assert f'"{written}",' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def rows_of(page: str) -> dict[str, int]:

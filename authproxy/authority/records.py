@@ -28,9 +28,9 @@ class KeyRecords:
 
         The store is asked once in a turn of the event loop: with a rollback journal that takes 15 us, a third of the
         answer to a web server (measured). It loses nothing. A turn runs the tasks that were woken before, then reads
-        the sockets (`BaseEventLoop._run_once`); a request that is read wakes its task for the next turn, so the store
-        is asked after it came. Only who sends a second request before the first is answered can be a turn ahead, and no
-        web server does that to what stands behind it.
+        the sockets (asyncio and uvloop alike, a test holds both to it); a request that is read wakes its task for the
+        next turn, so the store is asked after it came. Only who sends a second request before the first is answered can
+        be a turn ahead, and no web server does that to what stands behind it.
         """
         if not self._asked:
             generation = self._store.generation()

@@ -23,10 +23,11 @@ from yarl import URL
 
 from authproxy.backend import connections
 from authproxy.backend.answer import BROKE_OFF, MISCONFIGURED, SILENT, UNREACHABLE, UploadAnswer, meaning, to_its_user
-from authproxy.backend.connections import PIECE, bounded
+from authproxy.backend.connections import bounded
 from authproxy.backend.encoding import Encoded
 from authproxy.backend.flavour import Flavour, IndexFile
 from authproxy.backend.login import Login, Session, Unchanging, basic
+from authproxy.backend.pool import Answer, Pool
 from authproxy.domain.access import Outcome
 from authproxy.domain.names import ProjectName
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
@@ -38,10 +39,10 @@ PAGE_LIMIT: Final = 32 * 1024 * 1024
 # Pages up to this are read without a thread: they list some 430 files, 12 ms during which nobody else is served (2,000
 # files took 56, measured).
 PARSED_AT_ONCE: Final = 64 * 1024
-# A project that no index has: asking for it costs an index little and shows whether it takes our credentials.
-PROBE: Final = ProjectName("authproxy-readiness-probe")
 # What an index says to credentials that it does not take, or to an account without the right.
 REFUSALS: Final = (401, 403)
+# What changes an index without being an upload.
+CHANGES: Final = frozenset({"DELETE", "PUSH"})
 # Not the client's: devpi answers by User-Agent, and this one is neither an installer nor a browser to it.
 AGENT: Final = "authproxy"
 
@@ -77,7 +78,9 @@ class Backend:
     def __init__(self, upstream: Upstream, flavour: Flavour) -> None:
         self.upstream = upstream
         self.flavour = flavour
-        self._reading = connections.reading(upstream.connect_timeout, upstream.read_timeout)
+        self._reading = Pool(upstream.url, upstream.connect_timeout, upstream.read_timeout)
+        # An index is silent while it deletes, or copies a release: as long as it may take for an upload.
+        self._changing = Pool(upstream.url, upstream.connect_timeout, upstream.upload_timeout)
         self._writing = connections.writing(upstream.connect_timeout, upstream.read_timeout)
         outside = flavour.outside(upstream.public_scheme, upstream.public_host)
         self._forwarded = {"Host": upstream.public_host, **outside}
@@ -90,11 +93,8 @@ class Backend:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._reading.close()
+        await self._changing.close()
         await self._writing.close()
-
-    def _url(self, raw_target: str) -> URL:
-        # encoded=True: yarl would otherwise rewrite dot segments and escapes after our routes have judged them.
-        return URL(self.upstream.url.rstrip("/") + raw_target, encoded=True)
 
     def _way_in(self) -> Login:
         username, password = self.upstream.username, self.upstream.password or ""
@@ -117,26 +117,21 @@ class Backend:
         value = await self._login.authorization()
         return {} if value is None else {"Authorization": value}
 
-    async def read(
-        self, method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> aiohttp.ClientResponse:
+    async def read(self, method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Ask for a page or a file; leaving the answer as an async context gives its connection back.
 
         `headers` go out as they are, beside the ones that are ours to set. Raises Refused (index-unreachable,
-        index-timeout) while no answer has come; what breaks later is aiohttp's to raise, in the middle of the answer.
+        index-timeout) while no answer has come; what breaks later is the answer's to raise, an OSError.
         """
+        pool = self._changing if method in CHANGES else self._reading
         try:
-            return await self._reading.request(
-                method, self._url(raw_target), headers={**headers, **self._forwarded}, data=body, allow_redirects=False
-            )
+            return await pool.ask(method, raw_target, {**headers, **self._forwarded}, body)
         except TimeoutError as exc:
             raise refuse(Code.INDEX_TIMEOUT, "the index behind the proxy did not answer in time, try again") from exc
-        except aiohttp.ClientError as exc:
+        except OSError as exc:
             raise refuse(Code.INDEX_UNREACHABLE, UNREACHABLE) from exc
 
-    async def lent(
-        self, method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> aiohttp.ClientResponse:
+    async def lent(self, method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Ask as `read` does, with the service credentials. Raises Refused as `read` and `credentials` do."""
         credentials = await self.credentials()
         response = await self.read(method, raw_target, {**headers, **credentials}, body)
@@ -144,7 +139,7 @@ class Backend:
             return response
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(response)
-            if not await self._login.renewed(credentials.get("Authorization")):
+            if not await self.renewed(credentials):
                 stack.pop_all()
                 return response
         return await self.read(method, raw_target, {**headers, **await self.credentials()}, body)
@@ -167,7 +162,7 @@ class Backend:
         try:
             credentials = await self.credentials()
             answer = await self._send(index, encoded, chunks, {"X-Forwarded-For": address, **credentials})
-            if answer.status in REFUSALS and await self._login.renewed(credentials.get("Authorization")):
+            if answer.status in REFUSALS and await self.renewed(credentials):
                 credentials = await self.credentials()
                 answer = await self._send(index, encoded, chunks, {"X-Forwarded-For": address, **credentials})
         except Refused as refused:
@@ -195,7 +190,8 @@ class Backend:
             "Content-Type": encoded.content_type,
             "Content-Length": str(encoded.length),
         }
-        url = self._url(self.flavour.target(index))
+        # encoded=True: yarl would otherwise rewrite dot segments and escapes after our routes have judged them.
+        url = URL(self.upstream.url.rstrip("/") + self.flavour.target(index), encoded=True)
         try:
             async with (
                 asyncio.timeout(self.upstream.upload_timeout),
@@ -210,29 +206,9 @@ class Backend:
             return UploadAnswer(Outcome.UNKNOWN, None, Denial(Code.INDEX_UNREACHABLE, BROKE_OFF))
         return meaning(response.status, text, complete=progress.complete)
 
-    async def trouble(self) -> str | None:
-        """Say in one sentence what is wrong with the index; None where it answers and takes our credentials."""
-        try:
-            for index in self.flavour.indexes:
-                await self._stands(index)
-        except Refused as refused:
-            return refused.denial.reason
-        return None
-
-    async def _stands(self, index: str) -> None:
-        """Raise Refused where an index is not there or takes no credentials of ours.
-
-        devpi is not asked for a project that no index has: it would look for it in the mirrors behind, each time.
-        """
-        if self.flavour.standing is None:
-            await self.files(index, PROBE)
-            return
-        headers = {**await self.credentials(), "Accept": self.flavour.accept, "User-Agent": AGENT}
-        async with await self.read("GET", self.flavour.standing(index), headers) as response:
-            if response.status in self.flavour.absent:
-                raise refuse(Code.MISCONFIGURED, f"proxy is misconfigured: the index has no {index}")
-            if response.status != 200:
-                raise refuse(Code.INDEX_UNREACHABLE, f"the index behind the proxy answered {response.status}")
+    async def renewed(self, credentials: Mapping[str, str]) -> bool:
+        """Say whether asking again is worth it, after the index refused these credentials. Raises as `credentials`."""
+        return await self._login.renewed(credentials.get("Authorization"))
 
     async def files(self, index: str, project: ProjectName) -> tuple[IndexFile, ...] | None:
         """What an index holds of a project; None where it has no such project. Raises Refused as `listing` does."""
@@ -273,16 +249,22 @@ class Backend:
             if response.status != 200:
                 raise refuse(Code.INDEX_UNREACHABLE, "the index could not return a file of its own, try again later")
             try:
-                async for piece in response.content.iter_chunked(PIECE):
+                while piece := await response.piece():
                     running.update(piece)
-            except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            except OSError as exc:
                 raise refuse(Code.INDEX_UNREACHABLE, UNREACHABLE) from exc
         return running.hexdigest()
 
 
-async def whole(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """Read an answer as `bounded` does. Raises Refused (index-unreachable) where it breaks off."""
+async def whole(answer: Answer, limit: int) -> bytes | None:
+    """Read an answer whole, or return None where it is longer than `limit` bytes.
+
+    Raises Refused (index-unreachable) where it breaks off.
+    """
+    found = bytearray()
     try:
-        return await bounded(response, limit)
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        while len(found) <= limit and (piece := await answer.piece()):
+            found += piece
+    except OSError as exc:
         raise refuse(Code.INDEX_UNREACHABLE, UNREACHABLE) from exc
+    return bytes(found) if len(found) <= limit else None

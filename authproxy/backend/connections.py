@@ -1,8 +1,8 @@
-"""Connections to an index, and how much of an answer is read from one.
+"""A connection of its own for every upload, and how much of an answer to one is read.
 
-Uploads travel on a connection of their own, because an index that answers early leaves body bytes on it, and they would
-become the next request (measured with aiohttp's client). No redirect is followed (`client` says so with each request),
-no cookie kept, nothing decompressed, no proxy setting of the environment obeyed.
+An index that answers early leaves body bytes on its connection, and they would become the next request (measured with
+aiohttp's client). No redirect is followed (`client` says so with each request), no cookie kept, nothing decompressed,
+no proxy setting of the environment obeyed. Reads are small and many; they go by `pool`.
 
 This room knows sockets and seconds. What is asked and what an answer means is `client`'s business.
 """
@@ -13,26 +13,15 @@ from typing import Final
 
 import aiohttp
 
-# Bytes per read of a body that streams through; asyncio reads at most 256 KiB from a socket at once.
+# Bytes per read of an answer; asyncio reads at most 256 KiB from a socket at once.
 PIECE: Final = 256 * 1024
-# How long an idle connection for reads is kept, in seconds.
-KEPT: Final = 30
-
-
-def reading(connect: float, read: float) -> aiohttp.ClientSession:
-    """Open a pool of connections for small requests; both timeouts in seconds."""
-    return _session(connect, read, aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT))
 
 
 def writing(connect: float, read: float) -> aiohttp.ClientSession:
     """Open what gives every upload a connection of its own; both timeouts in seconds."""
     impatient = functools.partial(_impatient, milliseconds=int(read * 1000))
-    return _session(connect, read, aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=impatient))
-
-
-def _session(connect: float, read: float, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=connector,
+        connector=aiohttp.TCPConnector(limit=0, force_close=True, socket_factory=impatient),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,

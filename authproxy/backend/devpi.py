@@ -212,6 +212,14 @@ def removal(content: bytes, index: str, project: ProjectName, version: str) -> R
     return Removal(requests, files(hit) or ()) if requests else None
 
 
+def recognises(content: bytes) -> bool:
+    """Whether the answer of `+api` says that it knows who asks."""
+    try:
+        return bool(json.loads(content)["result"]["authstatus"][0] == "ok")
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return False
+
+
 def devpi(indexes: tuple[str, ...]) -> Flavour:
     """Make the flavour of a devpi with these indexes behind the proxy, each in writing `user/index`."""
     return Flavour(
@@ -227,6 +235,7 @@ def devpi(indexes: tuple[str, ...]) -> Flavour:
         files=files,
         absent=frozenset({404, 410}),  # 410: "existed, deleted in later serial"
         standing=lambda index: f"/{index}/+api",
+        recognises=recognises,
         outside=lambda scheme, host: {"X-Outside-URL": f"{scheme}://{host}"},
         login="/+login",
         welcome=400,

@@ -21,6 +21,9 @@ from authproxy.domain.refusal import Code, Refused, quoted, refuse
 # A project has 100 characters and a filename 251; what is left serves folders between `/packages/` and the file.
 TARGET_LIMIT = 1_000
 
+# So many places for uploads fit into one sentence.
+_PLACES = 3
+
 # What a target may be made of before any route is tried. Of escapes only those of `+` and `!` are left: the two
 # characters of a filename that a client may escape or not. Everything else has one spelling here.
 _UNAMBIGUOUS = re.compile(r"(?:/(?!/|\.\.?(?:/|\Z))(?:[A-Za-z0-9._+!-]|%2[1Bb])*)+", re.ASCII)
@@ -132,7 +135,7 @@ class Flavour:
     Listings: `page` gives the raw target of a project's listing in an index, to be asked for with `accept`; `files`
     reads one, and None means that the index has no such project. `absent` are the statuses of a listing or a file that
     mean the same. `standing` gives a raw target that is absent only where the index itself is, None where there is one
-    index alone.
+    index alone; `recognises` reads from its answer whether the index knows who asked.
     Headers: `outside` tells the index the scheme and the host that clients see. `login` is the raw target that gives a
     session token for the service account, None where there is none.
     Deletes: `removals`. `sessions`: of a client of the index's own, None where it has none.
@@ -150,6 +153,7 @@ class Flavour:
     files: Callable[[bytes], tuple[IndexFile, ...] | None]
     absent: frozenset[int]
     standing: Callable[[str], str] | None
+    recognises: Callable[[bytes], bool]
     outside: Callable[[str, str], Mapping[str, str]]
     login: str | None
     welcome: int  # what whoever may upload is told of a form that changes nothing (`backend.passwords`)
@@ -159,9 +163,14 @@ class Flavour:
     pushes: bool = False  # whether it copies releases from one of its indexes into another (`backend.push`)
 
     @property
+    def credentials(self) -> tuple[str, ...]:
+        """The headers that say who asks."""
+        return ("Authorization",) if self.sessions is None else ("Authorization", self.sessions.header)
+
+    @property
     def varies(self) -> str:
         """The headers that an answer may depend on because they say who asks, as Vary names them."""
-        return "Authorization" if self.sessions is None else f"Authorization, {self.sessions.header}"
+        return ", ".join(self.credentials)
 
 
 def match(flavour: Flavour, method: str, raw_target: str) -> Asked:
@@ -182,6 +191,11 @@ def match(flavour: Flavour, method: str, raw_target: str) -> Asked:
             lends = route.lends and index in flavour.indexes
             project = _project(flavour, found.groupdict())
             return Asked(route.action, index, project, raw_target, lends, route.listing, route.spare)
+    if method == "POST":
+        # Whoever uploads to the URL that installers read from needs no list of what is read there.
+        taken = [flavour.target(index) for index in flavour.indexes]
+        places = " or ".join(taken[:_PLACES]) + (f" or {len(taken) - _PLACES} more" if len(taken) > _PLACES else "")
+        raise refuse(Code.NO_ROUTE, f"uploads go to {places}, not to {quoted(path)}")
     raise refuse(Code.NO_ROUTE, f"{quoted(path)} is not passed on: this proxy passes on {flavour.passed_on}")
 
 

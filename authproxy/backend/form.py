@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from authproxy.backend.framing import END, PART_LIMIT, Framing
 from authproxy.backend.grammar import PartHead
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
+from authproxy.domain.sizes import exact
 
 ACTION: Final = ":action"
 CONTENT: Final = "content"
@@ -233,8 +234,8 @@ class FormDecoder:
         if name == CONTENT:
             self._size += len(piece)
             if self._size > self._limits.max_content:
-                limit = self._limits.max_content
-                raise refuse(Code.TOO_LARGE, f"the file is larger than the {limit} bytes that this proxy takes")
+                most = exact(self._limits.max_content)
+                raise refuse(Code.TOO_LARGE, f"the file is larger than the {most} that this proxy takes")
             self._spool.write(piece)
             return
         self._text += len(piece)

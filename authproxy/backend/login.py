@@ -38,10 +38,16 @@ class Login(Protocol):
     """The service account's way in."""
 
     async def authorization(self) -> str | None:
-        """Return the value of the Authorization header, None without an account. Raises Refused."""
+        """Return the value of the Authorization header, None without an account.
+
+        Raises Refused (misconfigured, index-unreachable, index-timeout).
+        """
 
     async def renewed(self, refused: str | None) -> bool:
-        """Say whether asking again is worth it, after the index answered 401 or 403 to this value. Raises Refused."""
+        """Say whether asking again is worth it, after the index answered 401 or 403 to this value.
+
+        Raises Refused (misconfigured, index-unreachable, index-timeout).
+        """
 
 
 def basic(username: str, password: str) -> str:
@@ -100,7 +106,10 @@ class Session:
             return token.value
 
     async def renewed(self, refused: str | None) -> bool:
-        """Say whether another token is at hand now. Raises Refused as `authorization` does."""
+        """Say whether another token is at hand now.
+
+        Raises Refused (misconfigured, index-unreachable, index-timeout).
+        """
         token = self._token
         if token is not None and token.value == refused:
             if self._clock() < self._settled:

@@ -10,7 +10,7 @@ An index that gives the same answer to nobody at all has judged nothing: its yes
 from typing import Final
 
 from authproxy.backend.answer import said_by
-from authproxy.backend.client import AGENT, REFUSALS, Backend
+from authproxy.backend.client import AGENT, ANSWER_LIMIT, REFUSALS, Backend, whole
 from authproxy.domain.refusal import Code, refuse
 
 HARMLESS: Final = b"%3Aaction=verify"
@@ -39,10 +39,6 @@ async def _welcome(backend: Backend, index: str, own: dict[str, str], address: s
             return False
         if response.status == backend.flavour.welcome:
             return True
-        said = said_by(await response.content.read(ANSWER))
+        said = said_by(await whole(response, ANSWER_LIMIT) or b"")
     reason = f"the index does not say who may upload, it answered {response.status}"
     raise refuse(Code.INDEX_UNREACHABLE, f"{reason}: {said}" if said else reason)
-
-
-# Bytes of an unexpected answer, for the sentence.
-ANSWER: Final = 4096

@@ -1,16 +1,20 @@
 """A release goes from one of devpi's indexes into another: which files it has, how devpi is asked, what came of it.
 
-devpi copies within itself: whatever its source lists under the name and the version (measured), so that all of it must
-be readable here before it is asked. `devpi push` asks by a method PUSH of its own; the request is written anew by us,
-and it names an index of the config: with `posturl` in place of `targetindex` devpi would send the files to any URL.
+devpi copies within itself: whatever its source lists under the name and the version at that moment (measured), so that
+all of it must be readable here before it is asked. Who changes the source through us is kept out meanwhile; what came
+past us shows afterwards, when the target is compared with what was judged and with what it had before. `devpi push`
+asks by a method PUSH of its own; the request is written anew by us, and it names an index of the config: with `posturl`
+in place of `targetindex` devpi would send the files to any URL.
 
 What became of it the listing of the target says: an answer may be lost, and a push that is refused may have copied a
 part. Where no answer came, devpi may still be at it, and nothing counts as not there.
 """
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from authproxy.backend.answer import MISCONFIGURED, said_by
 from authproxy.backend.client import AGENT, ANSWER_LIMIT, Backend, whole
@@ -20,6 +24,8 @@ from authproxy.domain.names import ProjectName, same_version
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
 
 METHOD: Final = "PUSH"
+# Seconds after which a release that was just being changed is settled.
+AGAIN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Push:
     source: str
     target: str
     project: ProjectName
+    version: str  # canonical
     spelled: tuple[str, ...]
     files: tuple[IndexFile, ...]  # each with its sha256
 
@@ -38,12 +45,22 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that a release in the target has and had not before, and that nobody judged. `file`: where it is one."""
+
+    name: str
+    file: IndexFile | None
+
+
+@dataclass(frozen=True, slots=True)
 class PushAnswer:
-    """What became of a push: `outcomes` by the identity of a file."""
+    """What became of a push: `outcomes` by the identity of a file. `over`: the index is surely done with it."""
 
     outcomes: dict[str, Outcome]
     status: int | None
     denial: Denial | None = None
+    over: bool = True
+    arrivals: tuple[Arrival, ...] = ()
 
 
 async def plan(backend: Backend, source: str, target: str, project: ProjectName, version: str) -> Push:
@@ -68,7 +85,7 @@ def planned(flavour: Flavour, page: bytes, way: tuple[str, str], project: Projec
         return None
     releases: dict[str, Any] = json.loads(page)["result"]
     spelled = tuple(raw for raw in sorted(releases) if is_version(raw, version))
-    links = [link for raw in spelled for link in releases[raw].get("+links", ()) if link["rel"] == "releasefile"]
+    links = [link for raw in spelled for link in _links(releases[raw])]
     if not links:
         return None
     files = flavour.files(json.dumps({"result": {raw: releases[raw] for raw in spelled}}).encode()) or ()
@@ -88,7 +105,7 @@ def planned(flavour: Flavour, page: bytes, way: tuple[str, str], project: Projec
             Code.MISMATCH,
             f"{way[0]} has one file of release {version} of {quoted(project)} in two spellings, delete one of them",
         )
-    return Push(*way, project, spelled, files)
+    return Push(*way, project, version, spelled, files)
 
 
 def _belongs(file: IndexFile, project: ProjectName, version: str) -> bool:
@@ -96,34 +113,91 @@ def _belongs(file: IndexFile, project: ProjectName, version: str) -> bool:
 
 
 async def carry_out(backend: Backend, push: Push, wanted: frozenset[str], address: str) -> PushAnswer:
-    """Ask devpi to push; say what became of it. Never raises for what the index does.
+    """Ask devpi to push, if the source is still what was judged; say what became of it. Never raises for the index.
 
     `wanted`: the identities of the files that the target does not have yet.
     """
-    status, denial, answered = None, None, True
-    for spelled in push.spelled:
-        try:
-            status, text = await _ask(backend, push, spelled, address)
-            denial = _denial(status, text)
-        except Refused as refused:
-            answered, denial = False, refused.denial
-        if denial is not None:
-            break
-    # 5xx: how far it came, only the index can tell, and perhaps later.
-    missing = Outcome.REFUSED if answered and (status or 0) < 500 else Outcome.UNKNOWN
     try:
-        there = await backend.files(push.target, push.project) or ()
+        before = await _listed(backend, push)
+        again = await plan(backend, push.source, push.target, push.project, push.version)
+        if again != push:
+            changed = f"release {push.version} of {quoted(push.project)} changed in {push.source} meanwhile, try again"
+            raise refuse(Code.BUSY, changed, retry_after=AGAIN)
     except Refused as refused:
-        return PushAnswer(dict.fromkeys(wanted, Outcome.UNKNOWN), status, denial or refused.denial)
-    held = {(file.artifact.identity, file.digest) for file in there}
-    outcomes = {
+        return PushAnswer(dict.fromkeys(wanted, Outcome.FAILED), None, refused.denial)
+    status, denial = await _asked(backend, push, address)
+    # 5xx: how far it came, only the index can tell, and perhaps later.
+    clear = status is not None and status < 500
+    try:
+        after = await _listed(backend, push)
+    except Refused as refused:
+        return PushAnswer(dict.fromkeys(wanted, Outcome.UNKNOWN), status, denial or refused.denial, clear)
+    missing = Outcome.REFUSED if clear else Outcome.UNKNOWN
+    outcomes = _outcomes(push, wanted, after, missing)
+    arrived = all(outcome is Outcome.STORED for outcome in outcomes.values())
+    why = Denial(Code.INDEX_REFUSED, f"{push.target} does not list all files of {quoted(push.project)}: try again")
+    # One request is one transaction to devpi: where its files are, all of it has been done.
+    done = clear or (arrived and len(push.spelled) == 1)
+    strange = _unjudged(push, before, after)
+    return PushAnswer(outcomes, status, None if arrived else denial or why, done, strange)
+
+
+def _outcomes(push: Push, wanted: frozenset[str], after: "_Listing", missing: Outcome) -> dict[str, Outcome]:
+    held = {(file.artifact.identity, file.digest) for file in after.values() if file is not None}
+    return {
         identity: Outcome.STORED if (identity, ("sha256", push.sha256(identity))) in held else missing
         for identity in wanted
     }
-    if all(outcome is Outcome.STORED for outcome in outcomes.values()):
-        return PushAnswer(outcomes, status)
-    why = Denial(Code.INDEX_REFUSED, f"{push.target} does not list all files of {quoted(push.project)}: try again")
-    return PushAnswer(outcomes, status, denial or why)
+
+
+# By the name of a file and its hash, as the index writes them.
+_Listing = dict[tuple[str, str], IndexFile | None]
+
+
+async def _listed(backend: Backend, push: Push) -> _Listing:
+    """Read all files that the target has of the release, also those that no installer takes. Raises Refused."""
+    page = await backend.listing(push.target, push.project)
+    if page is None or backend.flavour.files(page) is None:
+        return {}
+    found: _Listing = {}
+    releases: dict[str, Any] = json.loads(page)["result"]
+    for raw, release in releases.items():
+        for link in _links(release) if is_version(raw, push.version) else ():
+            read = backend.flavour.files(json.dumps({"result": {raw: {"+links": [link]}}}).encode())
+            name = urlsplit(link["href"]).path.rpartition("/")[2]
+            file = read[0] if read else None
+            found[name, file.digest[1] if file and file.digest else str(link.get("hashes"))] = file
+    return found
+
+
+def _links(release: dict[str, Any]) -> list[dict[str, Any]]:
+    return [link for link in release.get("+links", ()) if link["rel"] == "releasefile"]
+
+
+def _unjudged(push: Push, before: _Listing, after: _Listing) -> tuple[Arrival, ...]:
+    judged = {(file.filename, push.sha256(file.artifact.identity)) for file in push.files}
+    return tuple(
+        Arrival(key[0], file)
+        for key, file in sorted(after.items(), key=lambda each: each[0])
+        if key not in before and key not in judged
+    )
+
+
+async def _asked(backend: Backend, push: Push, address: str) -> tuple[int | None, Denial | None]:
+    """Ask for each spelling of the release until one is refused. The status is None where one got no answer."""
+    status: int | None = None
+    try:
+        # No longer than the release is held in its source.
+        async with asyncio.timeout(backend.upstream.upload_timeout):
+            for spelled in push.spelled:
+                status, text = await _ask(backend, push, spelled, address)
+                if (denial := _denial(status, text)) is not None:
+                    return status, denial
+    except Refused as refused:
+        return None, refused.denial
+    except TimeoutError:
+        return None, Denial(Code.INDEX_TIMEOUT, "the index behind the proxy did not answer in time, try again")
+    return status, None
 
 
 async def _ask(backend: Backend, push: Push, version: str, address: str) -> tuple[int, str]:

@@ -222,6 +222,7 @@ PYPISERVER = Flavour(
     # A redirect is its way of saying "not here, ask the public index" (measured; `--disable-fallback` makes it a 404).
     absent=frozenset({404, *range(300, 400)}),
     standing=None,
+    recognises=lambda _: True,
     outside=lambda scheme, host: {"X-Forwarded-Host": host, "X-Forwarded-Proto": scheme},
     login=None,
     welcome=200,

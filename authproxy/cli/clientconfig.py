@@ -41,6 +41,17 @@ def _index(_context: click.Context, _parameter: click.Parameter, text: str | Non
         raise click.BadParameter(str(error)) from None
 
 
+class _Client(click.Choice[str]):
+    """A client of the table; devpi-client, which takes no configuration but commands, is led to them."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in ("devpi", "devpi-client"):
+            self.fail(
+                "devpi-client needs no configuration, only `devpi login`: docs/clients.md#devpi-client", param, ctx
+            )
+        return super().convert(value, param, ctx)
+
+
 @click.command(
     "client-config",
     short_help="Print what a client needs to use the proxy.",
@@ -49,7 +60,7 @@ def _index(_context: click.Context, _parameter: click.Parameter, text: str | Non
 )
 @may_take_config
 @prints
-@click.argument("client", type=click.Choice(list(CLIENTS)), metavar="CLIENT")
+@click.argument("client", type=_Client(list(CLIENTS)), metavar="CLIENT")
 @click.option("--as", "name", metavar="FORM", help="Another form of it; the first is the default.")
 @click.option("--for", "wanted", type=click.Choice(list(_PURPOSES)), help="Only this; else all that CLIENT can do.")
 @click.option("--url", metavar="URL", callback=proxy_url, help="Where the proxy is, if no configuration says so.")
@@ -121,7 +132,7 @@ def _index_of(config: "Config", index: str | None) -> str | None:
 def _hints(config: "Config | None", at: Place, purposes: frozenset[Purpose]) -> Iterator[str]:
     """What a person should know beside the text."""
     if at.upload.startswith("http:") and at.machine not in LOOPBACK:
-        yield "the key travels in the clear over http://, and pip and pdm read from no such place: serve https://"
+        yield "the key travels in the clear over http://, and pip and pdm refuse http:// hosts: serve https://"
     if config is None or Purpose.READ not in purposes:
         return
     if config.reads == "open":

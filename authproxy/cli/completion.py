@@ -6,13 +6,13 @@ import click
 @click.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print the completion script of SHELL.
+    """Print the completion script of SHELL.
 
     \b
     bash:  eval "$(authproxy completion bash)"         in ~/.bashrc
     zsh:   eval "$(authproxy completion zsh)"          in ~/.zshrc
     fish:  authproxy completion fish | source          in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301 - click looks for the character, not for a backslash
     from click.shell_completion import get_completion_class
 
     from authproxy.cli import main

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from authproxy.cli.failures import Exit, Failure
-from authproxy.cli.options import load_config, prints, takes_config
+from authproxy.cli.options import load_config, prints, takes_config, unread
 from authproxy.cli.output import Output
 
 
@@ -31,7 +31,7 @@ def check(config_path: Path, out: Output) -> Exit:
     except ConfigProblems as report:
         problems = report.problems
         if not any(each.line for each in problems):
-            raise Failure(str(report)) from None  # there was nothing to check
+            raise Failure(unread(report)) from None  # there was nothing to check
         valid, verdict = False, f"{config_path}: {_counted(len(problems), 'problem')}"
     else:
         problems, valid = found.warnings, True

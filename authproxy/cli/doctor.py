@@ -9,7 +9,7 @@ import click
 from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.key import now
 from authproxy.cli.logs import redact
-from authproxy.cli.options import prints, takes_config
+from authproxy.cli.options import prints, takes_config, unread
 from authproxy.cli.output import Output
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _findings(config_path: Path) -> "Sequence[Finding]":
         config = load(config_path)
     except ConfigProblems as report:
         if not any(each.line for each in report.problems):
-            raise Failure(str(report)) from None  # there was nothing to look at
+            raise Failure(unread(report)) from None  # there was nothing to look at
         return [
             problem(
                 "config", f"{each.file}:{each.line}:{each.column}: {each.sentence}", "mend it, then run doctor again"

@@ -14,6 +14,7 @@ from authproxy.cli.logs import redact
 from authproxy.cli.options import key_authority, opened
 from authproxy.domain.grants import MAKING, Grant, format_grant
 from authproxy.domain.keys import KeyRecord
+from authproxy.domain.policy import held
 from authproxy.domain.refusal import quoted
 from authproxy.domain.rules import KeyPolicy, Network
 
@@ -138,11 +139,9 @@ def expiry(config: "Config", order: Order, now: int) -> int | None:
 
 
 def allowed(config: "Config", record: KeyRecord) -> tuple[str, ...]:
-    """What a key may do today, in writing: its own grants, or all that its policy gives; nothing without its policy."""
+    """What a key may do today, in writing, as its policy stands in the configuration; nothing without its policy."""
     policy = config.policy.key_policies.get(record.policy)
-    if policy is None:
-        return ()
-    return tuple(map(format_grant, record.grants or policy.allow))
+    return () if policy is None else tuple(map(format_grant, held(record, policy)))
 
 
 async def issue(config: "Config", order: Order, *, now: int) -> Issued:

@@ -5,6 +5,7 @@ read by every user of the machine (CWE-214). A key is printed once, by `key crea
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 
 COLUMNS = ("id", "state", "policy", "owner", "allow", "expires", "used", "note")
+# What `used` counts: neither requests nor uploads of what the index has already.
+STORED = "files stored"
 
 # Rows between two writes of a listing: a screenful or two, and all that is ever held in memory.
 BATCH = 500
@@ -112,7 +115,7 @@ def _hand_over(config: "Config", out: Output, issued: Issued) -> None:
         return
     life = "never expires" if record.expires is None else f"expires {moment(record.expires)}"
     say(f"key {record.id} of {record.owner}: may {', '.join(issued.allow)}, {life}")
-    say("this is the only time that it is shown")
+    say("the key is on stdout, this once" if out.stream is sys.stdout else "the key is in that file, and nowhere else")
 
 
 async def _revoke(config: "Config", key_id: KeyId) -> None:
@@ -150,7 +153,11 @@ def document_of(config: "Config", record: KeyRecord, at: int) -> dict[str, objec
 @click.option("--owner", metavar="WHO", help="Only keys of this owner.")
 @click.option("--state", type=click.Choice(["live", "paused", "revoked", "expired"]), help="Only keys in this state.")
 def list_(config_path: Path, out: Output, policy: str | None, owner: str | None, state: str | None) -> None:
-    """List keys, oldest first."""
+    """List keys, oldest first.
+
+    "files stored" counts the files that came into the index by the key, and is what `--uses` limits. Reads, refusals
+    and the same bytes again do not count. In JSON it is `used`.
+    """
     asyncio.run(_list(load_config(config_path), out, policy, owner, state))
 
 
@@ -160,7 +167,7 @@ async def _list(config: "Config", out: Output, policy: str | None, owner: str | 
     at = now()
     async with opened(config) as store:
         wanted = KeyState(state) if state else None
-        with out.listing(COLUMNS) as listing:
+        with out.listing(COLUMNS, used=STORED) as listing:
             async for batch in _batches(store.keys(policy=policy, owner=owner, state=wanted, now=at)):
                 listing.add([document_of(config, record, at) for record in batch])
         if not (listing.rows or out.json):
@@ -189,7 +196,8 @@ def show(config_path: Path, out: Output, key_id: KeyId) -> None:
     shown = document_of(config, record, now())
     if record.policy not in config.policy.key_policies:
         say(f"the configuration has no key policy {record.policy!r} any more: the key may do nothing")
-    out.document(shown, [f"{name + ':':<10} {_plain(value)}" for name, value in shown.items()])
+    heads = {"used": STORED}
+    out.document(shown, [f"{heads.get(name, name) + ':':<13} {_plain(value)}" for name, value in shown.items()])
 
 
 def _plain(value: object) -> str:

@@ -20,7 +20,7 @@ from authproxy.cli.output import Output, destination, say
 
 if TYPE_CHECKING:
     from authproxy.authority import Authority
-    from authproxy.config import Config
+    from authproxy.config import Config, ConfigProblems
     from authproxy.store import Store
 
 CONFIG_VARIABLE = "AUTHPROXY_CONFIG"
@@ -40,7 +40,11 @@ def _with_config(command: Callable[..., Any], *, required: bool) -> Callable[...
     @functools.wraps(command)
     def called(*args: Any, config_path: Path | None, **options: Any) -> Any:
         given = click.get_current_context().find_root().params.get("config_path")
-        chosen = config_path or given or os.environ.get(CONFIG_VARIABLE)
+        chosen = config_path or given
+        if not chosen and (named := os.environ.get(CONFIG_VARIABLE)):
+            # A person does not see it while typing, and may have typed it in another directory.
+            chosen = Path(named).absolute()
+            click.get_current_context().meta[CONFIG_VARIABLE] = True
         if required and not chosen:
             raise click.UsageError(f"name the configuration: --config FILE, or {CONFIG_VARIABLE} in the environment")
         return command(*args, config_path=Path(chosen) if chosen else None, **options)
@@ -80,7 +84,13 @@ def load_config(path: Path) -> "Config":
         return load(path)
     except ConfigProblems as found:
         head = "the configuration cannot be used:\n" if any(each.line for each in found.problems) else ""
-        raise Failure(f"{head}{found}") from None
+        raise Failure(f"{head}{found}" if head else unread(found)) from None
+
+
+def unread(found: "ConfigProblems") -> str:
+    """Say why there is nothing to read, and who named the file where nobody has just typed its name."""
+    context = click.get_current_context(silent=True)
+    return f"{found} (from {CONFIG_VARIABLE})" if context and context.meta.get(CONFIG_VARIABLE) else str(found)
 
 
 @contextmanager

@@ -83,9 +83,9 @@ class Output:
             for line in lines:
                 self._write(printable(line))
 
-    def listing(self, columns: Sequence[str]) -> "Listing":
-        """Begin a list of things that all have `columns`."""
-        return Listing(self, tuple(columns))
+    def listing(self, columns: Sequence[str], **heads: str) -> "Listing":
+        """Begin a list of things that all have `columns`; `heads` are those that a person reads under another name."""
+        return Listing(self, tuple(columns), heads)
 
     def settle(self) -> None:
         """Wait until what was printed has arrived; for what cannot be printed again. Raises OSError."""
@@ -109,13 +109,14 @@ class Listing:
 
     output: Output
     columns: tuple[str, ...]
+    heads: Mapping[str, str]
     rows: int = field(default=0, init=False)
 
     def __enter__(self) -> Self:
         if self.output.json:
             self.output.stream.write("[")
         elif not self.output.stream.isatty():
-            self._tabbed(self.columns)
+            self._tabbed([self._head(column) for column in self.columns])
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -135,6 +136,9 @@ class Listing:
                 self._tabbed([_cell(row[column]) for column in self.columns])
         self.rows += len(rows)
 
+    def _head(self, column: str) -> str:
+        return self.heads.get(column, column)
+
     def _tabbed(self, cells: Sequence[str]) -> None:
         self.output.stream.write("\t".join(cells) + "\n")
 
@@ -148,15 +152,16 @@ class Listing:
         *fixed, last = self.columns
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in fixed:
-            table.add_column(column, no_wrap=True)
-        table.add_column(Text(last, no_wrap=True, overflow="ellipsis"))
+            table.add_column(self._head(column), no_wrap=True)
+        table.add_column(Text(self._head(last), no_wrap=True, overflow="ellipsis"))
         for row in rows:
             # Text, not str: in a str rich would obey [markup] that somebody wrote into a note. The last column, free
             # text, makes room for the others: an id or a time in two lines cannot be copied.
             cells = [Text(_cell(row[column])) for column in fixed]
             table.add_row(*cells, Text(_cell(row[last]), no_wrap=True, overflow="ellipsis"))
         console = Console(file=self.output.stream, no_color=not coloured(self.output.stream), highlight=False)
-        widths = (max(cell_len(text) for text in (name, *(_cell(row[name]) for row in rows))) for name in fixed)
+        texts = ((self._head(name), *(_cell(row[name]) for row in rows)) for name in fixed)
+        widths = (max(map(cell_len, column)) for column in texts)
         console.width = max(console.width, sum(widths) + len(fixed) + LAST_COLUMN)
         console.print(table)
 

@@ -143,14 +143,19 @@ def _asked(where: str, key: str, fields: dict[str, str]) -> _Answer:
     for speaker in _SPEAKERS:
         opener.add_handler(speaker())
     try:
+        return _exchanged(opener, request)
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
+        why = getattr(error, "reason", error)
+        raise Failure(f"{where} cannot be reached: {_line(why)}") from None
+
+
+def _exchanged(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> _Answer:
+    try:
         with opener.open(request, timeout=PATIENCE) as response:
             return _Answer(response.status, response.reason, response.read(ANSWER_LIMIT))
     except urllib.error.HTTPError as refused:
         with refused:
             return _Answer(refused.code, str(refused.reason), refused.read(ANSWER_LIMIT))
-    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-        why = getattr(error, "reason", error)
-        raise Failure(f"{where} cannot be reached: {_line(why)}") from None
 
 
 def _line(said: object) -> str:

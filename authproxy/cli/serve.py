@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("authproxy.serve")
 
-# gc.set_threshold: new objects before the young are looked through, and how many such looks before the older ones are.
-# 10,000 objects are a few MB.
-COLLECTED: Final = (10_000, 20, 50)
-
 # What asyncio says when an address cannot be bound; it wraps the system's words in its own.
 _BIND: Final = re.compile(r"bind on address \(?'?([^',)]+)'?,? ?(\d+)?")
 
@@ -71,10 +67,10 @@ async def _serve(config: "Config", config_path: Path) -> None:
     config.state_directory.mkdir(mode=0o700, exist_ok=True)
     if made := await create_store(config):
         log.info("made a new store", extra={"path": str(made)})
-    # By default CPython looks for cycles after each 700 new objects, some ten requests, and through all that was
-    # imported as well: 11 % of a small read (measured). What is here by now stays, and new objects may gather.
+    # CPython's collector goes through all that was imported again and again: 11 % of a small read (measured). What is
+    # here by now stays. How often it looks is left as it is: it counts objects, and those of uploads are large.
+    gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECTED)
     await run(
         config,
         lambda: load(config_path),

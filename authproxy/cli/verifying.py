@@ -65,9 +65,8 @@ def verify(config_path: Path, out: Output, source: Path | None) -> Exit:
         may = allowed(config, record)
         expires = moment(record.expires)
         document |= {"owner": record.owner, "policy": record.policy, "allow": list(may), "expires": expires}
-        line = (
-            f"yes: key {record.id} of {record.owner} works until {expires or 'it is revoked'}: it may {', '.join(may)}"
-        )
+        end, may_do = expires or "it is revoked", ", ".join(may) or "nothing"
+        line = f"yes: key {record.id} of {record.owner} works until {end}: it may {may_do}"
     else:
         line = WHY[problem or "unknown"].format(id=document["id"])
     out.document(document, [line])

@@ -11,6 +11,8 @@ from authproxy.config.load import load
 from authproxy.config.problem import ConfigProblems, Problem
 from authproxy.config.schema import schema
 from authproxy.config.settings import (
+    LET_READ,
+    NOBODY_READS,
     Address,
     BackendSettings,
     Config,
@@ -29,6 +31,8 @@ from authproxy.config.settings import (
 from authproxy.config.show import shown
 
 __all__ = [
+    "LET_READ",
+    "NOBODY_READS",
     "Address",
     "BackendSettings",
     "Config",

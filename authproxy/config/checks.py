@@ -15,6 +15,7 @@ from authproxy.config.secrets import secret
 from authproxy.config.settings import FlavourName, Limits
 from authproxy.domain.grants import ANY, Pattern
 from authproxy.domain.refusal import quoted
+from authproxy.domain.sizes import exact
 
 _T = TypeVar("_T")
 
@@ -77,7 +78,7 @@ def sizes_over_the_limit(document: Document) -> None:
     for loc in _listed(document, "packages"):
         size = _read(values.size, document.get(*loc, "max_size"))
         if size is not None and size > limit:
-            sentence = f"limits.max_upload takes no file over {limit} bytes: raise that, or lower this"
+            sentence = f"limits.max_upload takes no file over {exact(limit)}: raise that, or lower this"
             document.report((*loc, "max_size"), sentence)
 
 

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from authproxy.config.checks import CHECKS, read_password
 from authproxy.config.model import WORDS, BackendSection, FileSection, GrantSection, KeyPolicySection, PackageSection
-from authproxy.config.problem import ConfigProblems, Problem
+from authproxy.config.problem import ConfigProblems
 from authproxy.config.reader import read
 from authproxy.config.settings import (
+    LET_READ,
+    NOBODY_READS,
     BackendSettings,
     Config,
     KeySettings,
@@ -40,11 +43,14 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
         document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
     if document.problems or model is None:
         raise ConfigProblems(document.problems)
-    warnings = (document.problem(("backend", "password"), f"backend.password: {warning}"),) if warning else ()
-    return _config(path.absolute(), model, password, warnings)
+    warnings = [document.problem(("backend", "password"), f"backend.password: {warning}")] if warning else []
+    config = _config(path.absolute(), model, password)
+    if config.nobody_reads:
+        warnings.append(document.problem(("reads",), f"{NOBODY_READS}: {LET_READ}"))
+    return replace(config, warnings=tuple(warnings))
 
 
-def _config(file: Path, model: FileSection, password: str | None, warnings: tuple[Problem, ...]) -> Config:
+def _config(file: Path, model: FileSection, password: str | None) -> Config:
     database = Path(os.path.normpath(file.parent / model.store))
     return Config(
         file=file,
@@ -61,7 +67,6 @@ def _config(file: Path, model: FileSection, password: str | None, warnings: tupl
         limits=Limits(model.limits.max_upload, model.limits.spool_memory, model.limits.upload_deadline),
         throttle=ThrottleSettings(model.throttle.failures, model.throttle.window),
         log=LogSettings(model.log.level, model.log.format),
-        warnings=warnings,
     )
 
 

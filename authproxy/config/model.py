@@ -217,7 +217,7 @@ class PackageSection(_Section):
     indexes: Indexes = None
     """In which of devpi's indexes; in all of them where this is left out."""
     require: Annotated[Requirement, Field(strict=False)] = Requirement.KEY
-    """Who may upload."""
+    """Who may upload, push or delete."""
     filetypes: Annotated[list[Annotated[Filetype, Field(strict=False)]], Field(min_length=1)] = list(Filetype)
     """Which files are taken."""
     max_size: MaybeSize = None
@@ -285,7 +285,7 @@ class FileSection(_Section):
     key_policies: dict[PolicyName, KeyPolicySection] = {}
     """What keys may do."""
     packages: list[PackageSection] = []
-    """What holds for packages, whoever asks; the first that matches decides, and nothing else may be uploaded."""
+    """What holds for packages, whoever asks: the first that matches. No match, no upload, no push, no delete."""
     trusted_proxies: list[ProxyText] = []
     """Whose X-Forwarded-For is believed."""
     limits: LimitSection = LimitSection()

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from authproxy.config.problem import Problem
+from authproxy.domain.grants import Action
 from authproxy.domain.policy import Policy
 
 Network = IPv4Network | IPv6Network
@@ -17,6 +18,10 @@ Network = IPv4Network | IPv6Network
 MINUTE = 60
 DAY = 24 * 60 * MINUTE
 MIB = 1024 * 1024
+
+# `reads: key` in a file that lets no key read: it is no mistake of one line, so the server starts with it.
+NOBODY_READS = "reads is key, and no key policy grants read: nobody can install"
+LET_READ = "add {actions: [read], packages: [...]} to one"
 
 
 class FlavourName(StrEnum):
@@ -152,6 +157,12 @@ class Config:
     throttle: ThrottleSettings
     log: LogSettings
     warnings: tuple[Problem, ...] = ()  # what works, and ought to be mended all the same
+
+    @property
+    def nobody_reads(self) -> bool:
+        """Whether a key is asked of readers, and there can be none that reads."""
+        grants = [grant for each in self.policy.key_policies.values() for grant in each.allow]
+        return self.reads is Reads.KEY and not any(Action.READ in grant.actions for grant in grants)
 
     @property
     def public_scheme(self) -> str:

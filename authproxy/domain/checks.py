@@ -1,4 +1,4 @@
-"""What a package rule asks of an upload, whoever makes it: who, which file, which version, how large.
+"""What a package rule asks, whoever comes: of an upload who, which file, which version, how large; of a delete who.
 
 This room takes the rule's side alone. What a key may do stands in `authproxy.domain.policy`, which asks here.
 """
@@ -9,9 +9,11 @@ from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.explanation import Trail
+from authproxy.domain.grants import Action
 from authproxy.domain.passwords import WAY_OVER, PasswordRule, Passwords
 from authproxy.domain.refusal import Code, Denial, quoted
 from authproxy.domain.rules import PackageRule, Policy, Requirement, rule_for
+from authproxy.domain.sizes import exact, over
 
 # Three texts of this length and the rest of a sentence fit into a reason phrase of 500 characters.
 _LISTED: Final = 3
@@ -88,32 +90,37 @@ def _size(question: Question, rule: PackageRule) -> Denial | str:
     if rule.max_size is None:
         return "it has no limit of its own"
     if size is None:
-        return f"no size was named; it takes {rule.max_size} bytes"
+        return f"no size was named; it takes {exact(rule.max_size)}"
     if size > rule.max_size:
-        return Denial(Code.TOO_LARGE, f"the file has {size} bytes: {rule.label} takes at most {rule.max_size}")
-    return f"{size} bytes are at most {rule.max_size}"
+        has, most = over(size, rule.max_size)
+        return Denial(Code.TOO_LARGE, f"the file has {has}: {rule.label} takes at most {most}")
+    return f"{size} bytes are at most {exact(rule.max_size)}"
 
 
-_RULE_CHECKS: Final[tuple[tuple[str, Callable[[Question, PackageRule], Denial | str]], ...]] = (
-    ("require", _requirement),
-    ("filetypes", _filetype),
-    ("versions", _version),
-    ("max_size", _size),
-)
+_Check = Callable[[Question, PackageRule], Denial | str]
+_WHO: Final[tuple[tuple[str, _Check], ...]] = (("require", _requirement),)
+_WHAT: Final[tuple[tuple[str, _Check], ...]] = (("filetypes", _filetype), ("versions", _version), ("max_size", _size))
 
 
 def ruled(trail: Trail, policy: Policy, question: Question) -> PackageRule | Denial:
-    """Find the rule of an upload and ask all that it asks."""
+    """Find the rule of an upload, a push or a delete, and ask all that it asks of such.
+
+    What may come in says nothing of what may go: `filetypes`, `versions` and `max_size` are not asked of a delete, or a
+    release that a stricter rule lets in no more could never be cleaned up.
+    """
     access = question.access
     if access.project is None or (question.whole and (access.artifact is None or access.size is None)):
-        return trail.refused("rule", Denial(Code.FORM_INVALID, "an upload names a project, a file and its size"))
+        wanted = (
+            "an upload names a project, a file and its size" if question.whole else "name the project that it is about"
+        )
+        return trail.refused("rule", Denial(Code.FORM_INVALID, wanted))
     rule = rule_for(policy, access.project, access.index)
     if rule is None:
-        reason = f"no package rule is about {quoted(access.project)}, so nobody may upload it"
+        reason = f"no package rule is about {quoted(access.project)}, so nobody may {access.action} it"
         return trail.refused("rule", Denial(Code.NO_RULE, reason))
     trail.rule = rule.label
     trail.passed("rule", f"{rule.label} is the first that matches")
-    for name, check in _RULE_CHECKS:
+    for name, check in _WHO if access.action is Action.DELETE else _WHO + _WHAT:
         answer = check(question, rule)
         if isinstance(answer, Denial):
             return trail.refused(name, answer)

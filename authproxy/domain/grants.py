@@ -6,7 +6,8 @@ ignored: a grant that was read half would be another grant.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from authproxy.domain.names import PROJECT_LIMIT, ProjectName
@@ -127,6 +128,43 @@ class Grant:
             and (ANY in self.indexes or set(other.indexes) <= set(self.indexes))
             and all(any(ours.covers(theirs) for ours in self.packages) for theirs in other.packages)
         )
+
+    def meet(self, other: "Grant") -> "Grant | None":
+        """What both allow, None where that is nothing or no grant can say it: `a-*` and `*-b`. Never more."""
+        actions = self.actions & other.actions
+        indexes = self.indexes if ANY in other.indexes else other.indexes
+        if ANY not in (*self.indexes, *other.indexes):
+            indexes = tuple(each for each in self.indexes if each in other.indexes)
+        packages = tuple(dict.fromkeys(_narrower(self.packages, other.packages)))
+        if not (actions and indexes and packages):
+            return None
+        return Grant(actions, packages, indexes, self.create and other.create)
+
+
+def _narrower(ones: Iterable[Pattern], others: Sequence[Pattern]) -> Iterator[Pattern]:
+    for one in ones:
+        for other in others:
+            if one.covers(other):
+                yield other
+            elif other.covers(one):
+                yield one
+
+
+def shared(own: Iterable[Grant], given: Sequence[Grant]) -> tuple[Grant, ...]:
+    """What a key with grants of its own may do under a policy that gives these, each said once."""
+    found: list[Grant] = []
+    for grant in own:
+        for each in given:
+            both = grant.meet(each)
+            if both is not None and not any(known.covers(both) for known in found):
+                found = [known for known in found if not both.covers(known)] + [both]
+    # What came apart because two grants of the policy hold it is one again: `read,upload:acme-core`.
+    alike: dict[tuple[object, ...], Grant] = {}
+    for each in found:
+        where = (each.packages, each.indexes, each.create)
+        known = alike.get(where)
+        alike[where] = each if known is None else replace(known, actions=known.actions | each.actions)
+    return tuple(alike.values())
 
 
 def _actions(text: str) -> tuple[frozenset[Action], bool]:

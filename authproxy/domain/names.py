@@ -119,6 +119,11 @@ def _version(raw: str) -> Version:
     raise refuse(Code.NAME_INVALID, f"{quoted(raw)} is no version: it must follow PEP 440, such as 1.2.3 or 2.0rc1")
 
 
+def release_identity(project: str, version: str) -> str:
+    """One ASCII text per release by PEP 440's equality: what the identities of all its files begin with."""
+    return f"{project} {canonicalize_version(version)}"
+
+
 def _wheel(filename: str) -> Artifact:
     """Read `name-version[-build]-python-abi-platform.whl` (PEP 427)."""
     parts = filename.removesuffix(WHEEL_SUFFIX).split("-")
@@ -135,7 +140,7 @@ def _wheel(filename: str) -> Artifact:
     # two builds that differ in case alone are one file on some file systems.
     written_build = f"{build[0]}{build[1].lower()}" if build else ""
     written_tags = "-".join(".".join(sorted(set(tag))) for tag in tags)
-    identity = f"{project} {canonicalize_version(version)} wheel {written_build} {written_tags}"
+    identity = f"{release_identity(project, str(version))} wheel {written_build} {written_tags}"
     return Artifact(filename, project, str(version), Filetype.WHEEL, identity)
 
 
@@ -147,7 +152,7 @@ def _sdist(filename: str) -> Artifact:
         raise _unreadable(filename, "name-version.tar.gz or .zip, with a version that PEP 440 allows") from None
     raw_name, _, raw_version = filename.removesuffix(".zip").removesuffix(".tar.gz").rpartition("-")
     project, version = project_name(raw_name), _version(raw_version)
-    identity = f"{project} {canonicalize_version(version)} sdist"
+    identity = f"{release_identity(project, str(version))} sdist"
     return Artifact(filename, project, str(version), Filetype.SDIST, identity)
 
 

@@ -7,13 +7,14 @@ know must still hold to (`may_create`, `overwrite`, `uses`, `rate`).
 `decide` and `explain` take the same walk; one keeps the answer, the other the way to it as well.
 """
 
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.checks import Question, listed, password_word, ruled
 from authproxy.domain.explanation import Admission, Explanation, Step, Trail
-from authproxy.domain.grants import MAKING, Action, Grant, format_grant
+from authproxy.domain.grants import MAKING, Action, Grant, format_grant, shared
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.passwords import WAY_OVER, Passwords
 from authproxy.domain.refusal import Code, Denial, quoted
@@ -46,6 +47,7 @@ __all__ = [
     "admit_uploader",
     "decide",
     "explain",
+    "held",
     "rule_for",
 ]
 
@@ -86,29 +88,48 @@ def _holder(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord
     return key, key_policy
 
 
-def _grant(trail: Trail, question: Question, name: str, grants: tuple[Grant, ...]) -> Grant | Denial:
+@dataclass(frozen=True, slots=True)
+class _Grants:
+    """Those of the policy, or the key's own; and the key, because a refusal says what it may by both."""
+
+    name: str
+    grants: tuple[Grant, ...]
+    key: KeyRecord
+    key_policy: KeyPolicy
+
+
+def held(key: KeyRecord, key_policy: KeyPolicy) -> tuple[Grant, ...]:
+    """What a key may do under its policy: all of it, or what its own grants leave of it."""
+    return shared(key.grants, key_policy.allow) if key.grants else key_policy.allow
+
+
+def _may(key: KeyRecord, key_policy: KeyPolicy) -> str:
+    return listed([format_grant(each) for each in held(key, key_policy)])
+
+
+def _grant(trail: Trail, question: Question, asked: _Grants) -> Grant | Denial:
     """Find the grant that allows this in the index that it is about; of a push, one for each of its two indexes."""
     access = question.access
     if access.source is not None:
-        taken = _grant_in(trail, question, f"{name} in source", grants, access.source)
+        taken = _grant_in(trail, question, replace(asked, name=f"{asked.name} in source"), access.source)
         if isinstance(taken, Denial):
             return taken
-    return _grant_in(trail, question, name, grants, access.index)
+    return _grant_in(trail, question, asked, access.index)
 
 
-def _grant_in(trail: Trail, question: Question, name: str, grants: tuple[Grant, ...], index: str) -> Grant | Denial:
+def _grant_in(trail: Trail, question: Question, asked: _Grants, index: str) -> Grant | Denial:
     access = question.access
-    allowing = [each for each in grants if each.allows(access.action, index, access.project)]
+    allowing = [each for each in asked.grants if each.allows(access.action, index, access.project)]
     if not allowing:
         what = "the list of all projects" if access.project is None else quoted(access.project)
         where = "" if access.source is None else f" {'from' if index == access.source else 'into'} {index}"
-        may = listed([format_grant(each) for each in grants])
+        may = _may(asked.key, asked.key_policy)
         reason = f"{question.principal.name} may not {access.action} {what}{where}: it may {may}"
-        return trail.refused(name, Denial(Code.NOT_ALLOWED, reason))
+        return trail.refused(asked.name, Denial(Code.NOT_ALLOWED, reason))
     # The order of grants means nothing, so one that says create is never hidden by another that does not:
     # otherwise taking the latter away would widen the key.
     chosen = next((each for each in allowing if each.create), allowing[0])
-    trail.passed(name, lambda: f"{format_grant(chosen)} allows it")
+    trail.passed(asked.name, lambda: f"{format_grant(chosen)} allows it")
     return chosen
 
 
@@ -139,10 +160,10 @@ def _granted(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecor
     if isinstance(holder, Denial):
         return holder
     key, key_policy = holder
-    granted = _grant(trail, question, "grant", key_policy.allow)
+    granted = _grant(trail, question, _Grants("grant", key_policy.allow, *holder))
     if isinstance(granted, Denial):
         return granted
-    own = _grant(trail, question, "own grant", key.grants) if key.grants else granted
+    own = _grant(trail, question, _Grants("own grant", key.grants, *holder)) if key.grants else granted
     return own if isinstance(own, Denial) else (key, key_policy, granted, own)
 
 
@@ -157,9 +178,12 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
     key, key_policy, granted, own = found
     texts = [format_grant(granted), format_grant(own)] if key.grants else [format_grant(granted)]
     trail.grant = " & ".join(texts)
-    if question.access.action not in MAKING:
+    rule = None if question.access.action is Action.READ else ruled(trail, policy, question)
+    if isinstance(rule, Denial):
+        return rule
+    if rule is None or question.access.action not in MAKING:
         return Admission(
-            rule="",
+            rule="" if rule is None else rule.label,
             grant=trail.grant,
             may_create=False,
             overwrite=Overwrite.NEVER,
@@ -167,9 +191,6 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
             rate=None,
             uses=None,
         )
-    rule = ruled(trail, policy, question)
-    if isinstance(rule, Denial):
-        return rule
     limits = [limit for limit in (key_policy.uses, key.uses) if limit is not None]
     return Admission(
         rule=rule.label,
@@ -217,8 +238,7 @@ def admit_uploader(
     for grants in (key_policy.allow, key.grants or key_policy.allow):
         actions = (Action.UPLOAD, Action.DELETE) if removals else (Action.UPLOAD,)
         if not any(each.reaches(action, index) for each in grants for action in actions):
-            may = listed([format_grant(each) for each in grants])
-            return Denial(Code.NOT_ALLOWED, f"{principal.name} may not upload here: it may {may}")
+            return Denial(Code.NOT_ALLOWED, f"{principal.name} may not upload here: it may {_may(key, key_policy)}")
     return None
 
 

@@ -5,6 +5,7 @@ the middle of a body), and at the edge, it travels as `Refused`. `authproxy.web.
 either into a response; the statuses stand there, because a status is HTTP and this room knows no HTTP.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -80,8 +81,16 @@ def refuse(code: Code, reason: str, *, retry_after: int | None = None) -> Refuse
 # a sentence fit into a reason phrase of 500 characters (twine, pip and flit show nothing else).
 QUOTED_LIMIT = 80
 
+# Where a key stands in place of a name, its public id may be said and its secret may not: of any prefix, in any case,
+# with any separator. 16 characters are 95 bits, and no name that begins like a public id goes on so by chance.
+_SECRET = re.compile(r"([a-z][a-z0-9]{1,9}[-_.][0-9a-z]{13}[-_.])[0-9a-z]{16,}", re.ASCII | re.IGNORECASE)
+
 
 def quoted(text: str) -> str:
-    """Text of a request as it may stand in a sentence: printable ASCII in single quotes, at most 80 characters."""
+    """Text of a request as it may stand in a sentence: printable ASCII in single quotes, at most 80 characters.
+
+    The secret of a key is left out of it.
+    """
+    text = _SECRET.sub(r"\1...", text)
     shown = text if len(text) <= QUOTED_LIMIT else text[: QUOTED_LIMIT - 3] + "..."
     return "'" + "".join(c if " " <= c <= "~" and c not in "'\\" else "?" for c in shown) + "'"

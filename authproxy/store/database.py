@@ -1,6 +1,6 @@
 """The store as the rooms above see it: every question and every change is one method here, and one transaction."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import partial
 from typing import Self
 
@@ -12,6 +12,7 @@ from authproxy.store import files, keys, passwords, removals, uploads
 from authproxy.store.changes import Watch
 from authproxy.store.engine import border, database_path, require_private
 from authproxy.store.errors import StoreError
+from authproxy.store.holds import Holds
 from authproxy.store.passwords import PasswordUse
 from authproxy.store.runs import Run
 from authproxy.store.schema import require_current
@@ -21,9 +22,14 @@ from authproxy.store.verdicts import (
     Busy,
     Claim,
     Entry,
+    FileBusy,
     FileRow,
+    FileUnsettled,
+    Intent,
     KeyDead,
     KeyState,
+    ReleaseHeld,
+    Removed,
     Ticket,
     Verdict,
 )
@@ -41,6 +47,7 @@ class Store:
         self._worker = worker
         self._watch = watch
         self._run = run
+        self.holds = Holds(worker, run)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -167,9 +174,18 @@ class Store:
 
     # Deletes
 
-    async def admit_removal(self, entry: Entry, *, now: int) -> int | KeyDead:
-        """Put a delete on record, if the key still works; return its number for `complete_removal`."""
-        return await self._worker.write(lambda connection: removals.admit(connection, entry, now))
+    async def admit_removal(
+        self, entry: Entry, identities: Sequence[str], *, now: int
+    ) -> int | KeyDead | FileBusy | FileUnsettled | ReleaseHeld:
+        """Put a delete on record and mark its files; return its number for `complete_removal`.
+
+        Everything but a number leaves no trace: the key is dead; the release is being pushed out of this index; an
+        upload of a file of it is on its way, or ended without an answer (`settle` it and ask again); or the hash of one
+        of these files is not known (any more).
+        """
+        return await self._worker.write(
+            lambda connection: removals.admit(connection, self._run, entry, identities, now)
+        )
 
     async def complete_removal(
         self,
@@ -178,12 +194,19 @@ class Store:
         *,
         index_status: int | None,
         time_ms: int,
-        removed: tuple[str, Sequence[str]],
+        removed: Removed,
     ) -> None:
-        """End a delete. `removed`: the index, and the identities of the files that are gone from it."""
+        """End a delete. Of what is left the mark is taken away again."""
         await self._worker.write(
-            lambda connection: removals.complete(connection, number, outcome, index_status, time_ms, removed)
+            lambda connection: removals.complete(connection, self._run, number, outcome, index_status, time_ms, removed)
         )
+
+    async def settle_removal(self, intent: Intent, left: Collection[str] | None) -> Outcome | None:
+        """End a delete by what the index still has of the release: the identities of its files, None where it is gone.
+
+        None comes back where someone else settled it before.
+        """
+        return await self._worker.write(lambda connection: removals.settle(connection, self._run, intent, left))
 
     # The record
 

@@ -66,7 +66,7 @@ class Census:
     """The keys that are neither revoked nor expired. `policies` says how many name each policy."""
 
     policies: Mapping[str, int]
-    ending: Some  # before the horizon that was asked for
+    ending: Some  # before the horizon that was asked for, of those whose whole life is longer than the way there
     endless: Some
 
     @property
@@ -173,7 +173,10 @@ def _census(connection: Connection, now: int, horizon: int) -> Census:
     counted = select(keys.c.policy, func.count()).where(live).group_by(keys.c.policy).order_by(keys.c.policy)
     return Census(
         policies={row[0]: row[1] for row in connection.execute(counted)},
-        ending=_some(connection, and_(live, keys.c.expires <= horizon)),
+        # A key that was made for a day ends soon all its life.
+        ending=_some(
+            connection, and_(live, keys.c.expires <= horizon, keys.c.expires - keys.c.created > horizon - now)
+        ),
         endless=_some(connection, and_(live, keys.c.expires.is_(None))),
     )
 

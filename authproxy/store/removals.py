@@ -1,25 +1,42 @@
-"""A release leaves the index: on record before, its files marked after.
+"""A release leaves the index: on record and its files marked before, the marks of what is left taken away after.
 
 The rows of its files stay, marked: a filename is for one content, because somebody may have the old hash in a lock
-file. The same bytes may come again (`uploads`), other bytes only where the package's rule lets them overwrite.
+file. The same bytes may come again (`uploads`), other bytes only where the package's rule lets them overwrite. Marked
+before, because nobody may see the end of it; a mark on a file that is there ends when the index lists it (`files`).
+
+A delete has a claim as an upload has one, under a name of its own that keeps no file out: a push of the release out of
+that index waits for its end, and it for the end of the push (`holds`).
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from authproxy.domain.access import Outcome
+from authproxy.domain.grants import Action
+from authproxy.domain.names import release_identity, same_version
+from authproxy.store import files as file_rows
+from authproxy.store import holds, uploads
 from authproxy.store import keys as key_rows
-from authproxy.store import uploads
-from authproxy.store.tables import files, record
-from authproxy.store.verdicts import Entry, KeyDead
+from authproxy.store.runs import Run
+from authproxy.store.tables import claims, files, record
+from authproxy.store.verdicts import Entry, FileBusy, FileUnsettled, Intent, KeyDead, ReleaseHeld, Removed
 
 _COMPLETE: Final = (
     update(record)
     .where(record.c.id == bindparam("b_record"), record.c.outcome == uploads.PENDING)
     .values(outcome=bindparam("b_outcome"), index_status=bindparam("b_status"), completed_ms=bindparam("b_time"))
 )
+_CLAIMS: Final = uploads.CLAIMS.where(record.c.project == bindparam("b_project"), record.c.action != Action.DELETE)
+_CLAIM: Final = insert(claims)
+_CLAIMED: Final[Select[Any]] = (
+    select(claims.c.id, claims.c.run)
+    .join(record, record.c.index_name == claims.c.index_name)
+    .where(record.c.id == bindparam("b_record"), claims.c.identity == bindparam("b_identity"))
+)
+_DROP_CLAIM: Final = delete(claims).where(claims.c.id == bindparam("b_claim"))
+_SETTLE: Final = update(record).where(record.c.id == bindparam("b_record")).values(outcome=bindparam("b_outcome"))
 _MARK: Final = (
     update(files)
     .where(files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity"))
@@ -27,24 +44,82 @@ _MARK: Final = (
 )
 
 
-def admit(connection: Connection, entry: Entry, now: int) -> int | KeyDead:
-    """Look at the key once more; put the delete on record and return the number of its row."""
+def admit(
+    connection: Connection, run: Run, entry: Entry, identities: Sequence[str], now: int
+) -> int | KeyDead | FileBusy | FileUnsettled | ReleaseHeld:
+    """Look at the key and at the files once more; put the delete on record, mark them, return the number of its row."""
     key = None if entry.key_id is None else key_rows.find(connection, entry.key_id)
-    return uploads.key_says_no(key, entry, now) or uploads.note(connection, entry, outcome=uploads.PENDING)
+    verdict = (
+        uploads.key_says_no(key, entry, now)
+        or _files_say_no(connection, run, entry, identities, now)
+        or holds.over(connection, run, entry.index, release_identity(entry.project, entry.version), now)
+    )
+    if verdict is not None:
+        return verdict
+    run.hold()
+    number = uploads.note(connection, entry, outcome=uploads.PENDING)
+    row = {"index_name": entry.index, "identity": _claimed(number), "record_id": number, "run": run.name, "opened": now}
+    run.in_flight.add(uploads.number_of(connection.execute(_CLAIM, row)))
+    _mark(connection, entry.index, identities, now)
+    return number
+
+
+def _claimed(number: int) -> str:
+    return f"delete {number}"  # no artifact's identity: those have a version in the middle
+
+
+def _claim(connection: Connection, record_id: int) -> Row[Any] | None:
+    given = {"b_record": record_id, "b_identity": _claimed(record_id)}
+    found: Row[Any] | None = connection.execute(_CLAIMED, given).first()
+    return found
+
+
+def _files_say_no(
+    connection: Connection, run: Run, entry: Entry, identities: Sequence[str], now: int
+) -> FileBusy | FileUnsettled | None:
+    for found in connection.execute(_CLAIMS, {"b_index": entry.index, "b_project": entry.project}):
+        # A file of the release that the index did not list yet goes with it all the same.
+        if found.identity in identities or same_version(found.version, entry.version):
+            return uploads.claimed(run, found, now)
+    rows = [file_rows.find(connection, entry.index, identity) for identity in identities]
+    # Somebody was quicker: an upload ended just now, or another delete.
+    return FileBusy() if any(row is None or row.sha256 is None for row in rows) else None
 
 
 def complete(
     connection: Connection,
+    run: Run,
     record_id: int,
     outcome: Outcome,
     index_status: int | None,
     time_ms: int,
-    removed: tuple[str, Sequence[str]],
+    removed: Removed,
 ) -> None:
-    """End a delete and mark what is gone: an index and the identities of files in it."""
+    """End a delete, and mark what is gone once more: whoever saw it meanwhile has taken the mark away."""
+    claim = _claim(connection, record_id)
+    if claim is not None:
+        run.in_flight.discard(claim.id)
+        if outcome is not Outcome.UNKNOWN:
+            connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
     given = {"b_record": record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
     connection.execute(_COMPLETE, given)
-    index, identities = removed
+    _mark(connection, removed.index, removed.gone, time_ms // 1000)
+    _mark(connection, removed.index, removed.left, None)
+
+
+def _mark(connection: Connection, index: str, identities: Sequence[str], time: int | None) -> None:
     if identities:
-        marks = [{"b_index": index, "b_identity": identity, "b_time": time_ms // 1000} for identity in identities]
+        marks = [{"b_index": index, "b_identity": identity, "b_time": time} for identity in identities]
         connection.execute(_MARK, marks)
+
+
+def settle(connection: Connection, run: Run, intent: Intent, left: Collection[str] | None) -> Outcome | None:
+    """End a delete by what the index still has of the release: the identities of its files, None where it is gone."""
+    claim = _claim(connection, intent.record_id)
+    if claim is None or (claim.run == run.name and claim.id in run.in_flight):
+        return None
+    connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
+    outcome = Outcome.REMOVED if left is None else Outcome.FAILED
+    connection.execute(_SETTLE, {"b_record": intent.record_id, "b_outcome": outcome})
+    _mark(connection, intent.row.index, sorted(left or ()), None)
+    return outcome

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, CursorResult, Row, Select, bindparam, delete,
 
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
 from authproxy.domain.keys import KeyRecord
-from authproxy.store import files
+from authproxy.domain.names import release_identity
+from authproxy.store import files, holds
 from authproxy.store import keys as key_rows
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
@@ -36,11 +37,12 @@ _DENIED: Final = "denied"
 _RENAMED: Final = {"index": "index_name", "warning": "reason"}
 _COLUMN_OF: Final = {each.name: _RENAMED.get(each.name, each.name) for each in fields(Entry)}
 
-_CLAIM: Final[Select[Any]] = (
+CLAIMS: Final[Select[Any]] = (
     select(claims, record.c.filename, record.c.project, record.c.version, record.c.sha256)
     .join(record, record.c.id == claims.c.record_id)
-    .where(claims.c.index_name == bindparam("b_index"), claims.c.identity == bindparam("b_identity"))
+    .where(claims.c.index_name == bindparam("b_index"))
 )
+_CLAIM: Final = CLAIMS.where(claims.c.identity == bindparam("b_identity"))
 # The time of the admission that fills the window, if it is full.
 _NTH_LATEST: Final = (
     select(record.c.admitted_ms)
@@ -112,14 +114,21 @@ def key_says_no(key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None
 def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
     found = connection.execute(_CLAIM, {"b_index": entry.index, "b_identity": entry.identity}).first()
     if found is not None:
-        in_flight = found.id in run.in_flight if found.run == run.name else run.alive(found.run)
-        return FileBusy() if in_flight and now - found.opened < UPLOAD_DEADLINE else FileUnsettled(_claimed(found))
+        return claimed(run, found, now)
     stored = files.find(connection, entry.index, entry.identity)
-    return None if stored is None or _may_take_the_place(entry, claim, stored) else FileKnown(stored)
+    if stored is not None and not _may_take_the_place(entry, claim, stored):
+        return FileKnown(stored)
+    if not claim.pushed_from:
+        return None
+    return holds.over(connection, run, entry.index, release_identity(entry.project, entry.version), now)
 
 
-def _claimed(found: Row[Any]) -> FileRow:
-    return FileRow(
+def claimed(run: Run, found: Row[Any], now: int) -> FileBusy | FileUnsettled:
+    """Say what a row of `CLAIMS` is: an upload on its way, or one that ended without an answer."""
+    in_flight = found.id in run.in_flight if found.run == run.name else run.alive(found.run)
+    if in_flight and now - found.opened < UPLOAD_DEADLINE:
+        return FileBusy()
+    row = FileRow(
         found.id,
         found.index_name,
         found.identity,
@@ -129,6 +138,7 @@ def _claimed(found: Row[Any]) -> FileRow:
         found.sha256,
         ours=True,
     )
+    return FileUnsettled(row)
 
 
 def _may_take_the_place(entry: Entry, claim: Claim, stored: FileRow) -> bool:
@@ -166,7 +176,7 @@ def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
         "run": run.name,
         "opened": now,
     }
-    claim_id = _number(connection.execute(_INSERT_CLAIM, row))
+    claim_id = number_of(connection.execute(_INSERT_CLAIM, row))
     run.in_flight.add(claim_id)
     return Ticket(record_id, claim_id, entry.key_id)
 
@@ -174,10 +184,11 @@ def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
 def note(connection: Connection, entry: Entry, **more: object) -> int:
     """Put a decision on record; return the number of its row."""
     row = {column: getattr(entry, name) for name, column in _COLUMN_OF.items()}
-    return _number(connection.execute(_INSERT_RECORD, row | more))
+    return number_of(connection.execute(_INSERT_RECORD, row | more))
 
 
-def _number(inserted: CursorResult[Any]) -> int:
+def number_of(inserted: CursorResult[Any]) -> int:
+    """Read the number of a row that was just inserted."""
     row = inserted.inserted_primary_key
     assert row is not None
     return int(row[0])

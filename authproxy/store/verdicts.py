@@ -3,6 +3,7 @@
 An `Entry` is one decision as it goes on record. `admit` answers with one verdict; only `Admitted` leaves rows behind.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
@@ -58,6 +59,7 @@ class Claim:
     uses_limit: int | None = None  # the smaller one of the key's own and its policy's (`domain.policy`)
     rate: tuple[int, int] | None = None  # (uploads, seconds)
     overwrite: bool = False
+    pushed_from: bool = True  # whether releases are pushed out of that index, so that one may be held
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,15 @@ class AdoptedFile:
     filename: str
     version: str
     sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a delete has made of files in an index, by their identities."""
+
+    index: str
+    gone: Sequence[str]  # or nobody saw whether they are
+    left: Sequence[str]  # surely there
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +155,41 @@ class FileUnsettled:
     row: FileRow
 
 
-Verdict = Admitted | KeyDead | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled
+@dataclass(frozen=True, slots=True)
+class ReleaseHeld:
+    """The release is being pushed into another index, and may not change meanwhile.
+
+    `lost` is the seconds until nobody waits any more for the end of a push that got no clear answer.
+    """
+
+    lost: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A release that is to go from one index into another. `version` is canonical."""
+
+    source: str
+    target: str
+    project: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A release is held; given back to `Holds.end` exactly once."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An upload or a delete that was admitted and whose end nobody saw."""
+
+    row: FileRow  # `id` is the claim's; of a delete the project and the version, and no file
+    record_id: int
+    action: str
+    opened: int  # unix seconds
+
+
+Verdict = Admitted | KeyDead | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled | ReleaseHeld

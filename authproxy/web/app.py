@@ -1,6 +1,7 @@
 """Where the parts meet: one request in, one response out, and every failure below becomes one response here."""
 
 import asyncio
+import itertools
 import logging
 import secrets
 import time
@@ -37,6 +38,9 @@ log: Final = logging.getLogger("authproxy.web")
 # What a reload leaves as it is, because a socket, a pool, a file or a cache hangs on it.
 FIXED: Final = ("listen", "metrics", "public_url", "backend", "store", "state_directory", "keys", "throttle", "log")
 
+# Requests are numbered from a random start: no secret, and never the same in two runs. 16 hexadecimal digits.
+REQUEST_IDS: Final = 1 << 64
+
 STORE_DOWN: Final = Denial(Code.BUSY, "the proxy's store does not answer: its operator must mend that", retry_after=30)
 STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
     StoreBusy: Denial(Code.BUSY, "the proxy's store is busy, try again", retry_after=2),
@@ -51,6 +55,7 @@ class App:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = replace(parts, latest=lambda: self.parts.config.policy)
+        self._numbers = itertools.count(secrets.randbelow(REQUEST_IDS))
         self._under_way = 0
         self._draining: asyncio.Future[None] | None = None
 
@@ -81,14 +86,15 @@ class App:
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         started, parts = time.perf_counter(), self.parts
-        again = said_again(parts, request)
+        action = _action(parts.backend.flavour, request)
+        again = said_again(parts, request) if action == "auth" else None
         if again is not None and not log.isEnabledFor(logging.INFO):  # nobody wants to know more of it
             again.headers.setdefault(hdrs.SERVER, "authproxy")
             parts.metrics.count("auth", "ok", time.perf_counter() - started)
             return again
         address = head.address_of(request, parts.config.trusted_proxies)
-        origin = Origin(secrets.token_hex(8), int(parts.clock() * 1000), str(address), head.client_of(request))
-        action = _action(parts.backend.flavour, request)
+        number = f"{next(self._numbers) % REQUEST_IDS:016x}"
+        origin = Origin(number, int(parts.clock() * 1000), head.written(address), head.client_of(request))
         answer = await _answer(action, parts, request, origin, address) if again is None else again
         denial = answer if isinstance(answer, Denial) else None
         response = await _refusal(parts, request, answer) if isinstance(answer, Denial) else answer
@@ -187,7 +193,8 @@ async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> Stream
     """Let the client finish, so that it listens, and then tell it."""
     # Whoever was too slow has had its time already.
     whole = denial.code is not Code.TIMEOUT and await drain(request, parts.config.limits)
-    response = respond(denial, request, to_front=is_asked(request.raw_path))
+    varies = parts.backend.flavour.varies
+    response = respond(denial, request, to_front=is_asked(request.raw_path), varies=varies)
     if (sessions := parts.backend.flavour.sessions) is not None:
         response.headers.extend([sessions.version])
     if not whole:
@@ -224,13 +231,19 @@ def _tell(
                 "request_id": origin.request_id,
                 "address": origin.address,
                 "method": request.method[:20],
-                "target": request.raw_path[:200],
+                "target": _target(parts, request),
                 "client": origin.client,
                 "status": status,
                 "reason": denial.reason if denial else None,
                 "ms": round(seconds * 1000, 1),
             },
         )
+
+
+def _target(parts: Parts, request: BaseRequest) -> str:
+    """What was asked for, for the log; a key in it may be escaped."""
+    secret = shows_secret(unquote(request.raw_path), parts.config.keys.prefix)
+    return "(holds a key)" if secret else request.raw_path[:200]
 
 
 @asynccontextmanager

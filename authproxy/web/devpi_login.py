@@ -110,9 +110,8 @@ async def _told(parts: Parts, target: str, address: Address, status: list[Any]) 
     headers = {"Accept": "application/json", "User-Agent": AGENT, "X-Forwarded-For": str(address)}
     async with await parts.backend.read(hdrs.METH_GET, target, headers) as answer:
         content = await whole(answer, ANSWER_LIMIT) or b""
-        found = HTTPStatus(answer.status)
-    if found is HTTPStatus.NOT_FOUND:
-        return _answer(parts, {"message": "the index has no such index", "type": "error"}, found)
+    if answer.status == HTTPStatus.NOT_FOUND:  # by its number: an index may say 520, which is no HTTPStatus
+        return _answer(parts, {"message": "the index has no such index", "type": "error"}, HTTPStatus.NOT_FOUND)
     try:
         result = json.loads(content)["result"]
         page = {"type": "apiconfig", "result": {**result, "authstatus": status}}

@@ -8,6 +8,7 @@ import json
 from http import HTTPStatus
 from typing import Final
 
+from aiohttp import hdrs
 from aiohttp.web import BaseRequest, Response
 
 from authproxy.domain.refusal import Code, Denial
@@ -61,15 +62,18 @@ CHALLENGE: Final = 'Basic realm="pypi"'
 _ALWAYS: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
 
 
-def respond(denial: Denial, request: BaseRequest, *, to_front: bool = False) -> Response:
+def respond(
+    denial: Denial, request: BaseRequest, *, to_front: bool = False, varies: str = hdrs.AUTHORIZATION
+) -> Response:
     """Build the response for a refusal, in the form that this client's Accept header asks for.
 
     `to_front` says that a web server asked whether it may serve a read: it gets a status of `FRONT` for every no, and
-    the sentence in a header, since nginx reads nothing else.
+    the sentence in a header, since nginx reads nothing else. `varies` names the headers that say who asks
+    (`Flavour.varies`).
     """
     status = STATUS[denial.code]
     reason = phrase(denial.reason)
-    headers = {**_ALWAYS, "Vary": "Authorization", "Cache-Control": "no-store"}
+    headers = {**_ALWAYS, "Vary": varies, "Cache-Control": "no-store"}
     if to_front and status < HTTPStatus.INTERNAL_SERVER_ERROR:
         status = status if status in FRONT else HTTPStatus.FORBIDDEN
         headers["X-Authproxy-Reason"] = reason

@@ -56,19 +56,17 @@ async def forward_auth(parts: Parts, request: BaseRequest, address: Address) -> 
     if (denial := may_read(parts.config, reader, asked, now=parts.now())) is not None:
         raise Refused(denial)
     parts.yeses.remember(parts.config, request, reader)
-    return _yes(reader)
+    return _yes(parts, reader)
 
 
 def said_again(parts: Parts, request: BaseRequest) -> Response | None:
     """Answer yes where this very request got one that still stands; None says nothing."""
-    if not is_asked(request.raw_path):
-        return None
     reader = parts.yeses.again(parts.config, request, now=parts.now())
-    return None if reader is None else _yes(reader)
+    return None if reader is None else _yes(parts, reader)
 
 
-def _yes(reader: Principal) -> Response:
-    headers = {"Cache-Control": "no-store", "Vary": "Authorization"}
+def _yes(parts: Parts, reader: Principal) -> Response:
+    headers = {"Cache-Control": "no-store", "Vary": parts.backend.flavour.varies}
     if reader.public_id is not None:
         headers["X-Authproxy-Key"] = reader.public_id
     return Response(headers=headers)

@@ -123,6 +123,12 @@ def _address(text: str) -> Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@functools.lru_cache(maxsize=4096)
+def written(address: Address) -> str:
+    """Write an address, which takes longer than to look it up."""
+    return str(address)
+
+
 def client_of(request: BaseRequest) -> str:
     """What the client calls itself, as printable ASCII of bounded length."""
     said = request.headers.get(hdrs.USER_AGENT, "")[:CLIENT_LIMIT]

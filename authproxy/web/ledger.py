@@ -27,6 +27,7 @@ from authproxy.store import (
     FileUnsettled,
     KeyDead,
     RateExceeded,
+    ReleaseHeld,
     Store,
     Ticket,
     UsesSpent,
@@ -61,13 +62,15 @@ class Ledger:
     ) -> Ticket | SameFile | Denial:
         """Put the upload on record and claim its file; from then on the caller owes `Store.complete`.
 
-        Raises Refused where the index is needed and cannot be asked.
+        Raises Refused (index-unreachable, index-timeout, misconfigured) where the index is needed and cannot be asked,
+        and StoreError.
         """
         wanted = _artifact(access)
         claim = Claim(
             uses_limit=admission.uses,
             rate=(admission.rate.count, admission.rate.seconds) if admission.rate else None,
             overwrite=admission.overwrite is Overwrite.ALLOW,
+            pushed_from=self.backend.flavour.pushes,
         )
         if not self._compared.get((access.index, wanted.project)):
             foreseen = await self.store.foresee(entry, claim, now=now)
@@ -87,12 +90,12 @@ class Ledger:
         """Say what the index has of a file that it refused because it has it: these bytes, or others; and learn it.
 
         To be asked once the upload is completed: until then what the index has is taken for a part of it. Raises
-        Refused where the index cannot be asked.
+        Refused (index-unreachable, index-timeout, misconfigured) where the index cannot be asked, and StoreError.
         """
         wanted = _artifact(access)
         found = await self.backend.files(access.index, wanted.project) or ()
-        await self._adopt(access.index, wanted.project, found)
-        there = _spelled(found, wanted, wanted.filename)
+        await self.adopt(access.index, wanted.project, found)
+        there = _alike(found, wanted.identity, wanted.filename)
         if there is None:
             return _exists(wanted, "the index has it and does not list it")
         if await self._sha256(there) == access.sha256:
@@ -100,13 +103,52 @@ class Ledger:
         return _other_bytes(there.filename, wanted)
 
     async def remember(self, index: str, project: ProjectName, files: tuple[IndexFile, ...]) -> None:
-        """Note files that are about to be deleted, with their hashes. Raises Refused where the index is needed."""
-        self._compared.drop((index, project))  # it may be gone with them
-        await self._adopt(index, project, files)
+        """Note files that are about to be deleted, with their hashes; those on their way are left to their uploads.
+
+        Raises Refused (index-unreachable, index-timeout, misconfigured) where the index is needed and cannot be asked,
+        and StoreError.
+        """
+        await self.adopt(index, project, files)
         for file in files:
             row = await self.store.file(index, file.artifact.identity)
             if row is not None and row.sha256 is None:
                 await self.store.set_sha256(row, await self._sha256(file))
+
+    async def claim_removal(self, entry: Entry, files: tuple[IndexFile, ...], *, now: int) -> int | Denial:
+        """Put the delete of these files on record and mark them; the caller then owes `Store.complete_removal`.
+
+        An upload of the release that ended without an answer is settled first, by what is listed. Raises Refused
+        (index-unreachable, index-timeout, misconfigured) where a file has to be read and cannot be, and StoreError.
+        """
+        identities = [file.artifact.identity for file in files if file.artifact.project == entry.project]
+        for _ in range(ATTEMPTS + len(files)):
+            verdict = await self.store.admit_removal(entry, identities, now=now)
+            match verdict:
+                case int():
+                    return verdict
+                case KeyDead():
+                    return DEAD_KEY
+                case FileUnsettled(row):
+                    there = _alike(files, row.identity, row.filename)
+                    await self.store.settle(row, await self._sha256(there) if there else None)
+                case ReleaseHeld(lost):
+                    return release_held(entry, lost)
+                case FileBusy():
+                    break
+        return Denial(Code.BUSY, f"a file of {entry.project} {entry.version} is being uploaded, try again", AGAIN)
+
+    async def settle(self, row: FileRow) -> None:
+        """End an upload whose end nobody saw by what the index has.
+
+        Raises Refused (index-unreachable, index-timeout, misconfigured) where it cannot be asked, and StoreError.
+        """
+        found = await self.backend.files(row.index, ProjectName(row.project)) or ()
+        there = _alike(found, row.identity, row.filename)
+        await self.store.settle(row, await self._sha256(there) if there else None)
+
+    def doubt(self, index: str, project: ProjectName) -> None:
+        """Have the index asked again by the next upload to a project: much of it may be gone."""
+        self._compared.drop((index, project))
 
     async def arrived(self, access: Access) -> bool:
         """Whether the index has exactly this file, for an upload that it did not answer clearly."""
@@ -122,7 +164,7 @@ class Ledger:
         found = await self.backend.files(entry.index, wanted.project)
         if found is None and not admission.may_create:
             return _may_not_create(entry, wanted.project)
-        await self._adopt(entry.index, wanted.project, found or ())
+        await self.adopt(entry.index, wanted.project, found or ())
         # A project that is not there is asked for again until it is: whoever comes next may lack the right to make it.
         if found is not None:
             self._compared.put((entry.index, wanted.project), value=True)
@@ -132,14 +174,13 @@ class Ledger:
         """Ask the index what our rows cannot say; None means that the question is now worth asking again."""
         match verdict:
             case FileUnsettled(row):
-                there = await self._in_index(entry.index, wanted, row.filename)
-                await self.store.settle(row, await self._sha256(there) if there else None)
+                await self.settle(row)
                 return None
             case FileKnown(row) if row.ours and row.sha256 != entry.sha256:
                 return _other_bytes(row.filename, wanted, replaceable=claim.overwrite)
             case FileKnown(row):
                 return await self._known(row, entry, wanted, claim)
-            case Admitted() | KeyDead() | UsesSpent() | RateExceeded() | FileBusy():
+            case Admitted() | KeyDead() | UsesSpent() | RateExceeded() | FileBusy() | ReleaseHeld():
                 return None
 
     async def _known(self, row: FileRow, entry: Entry, wanted: Artifact, claim: Claim) -> SameFile | Denial | None:
@@ -160,7 +201,8 @@ class Ledger:
             return None
         return _other_bytes(row.filename, wanted, replaceable=claim.overwrite)
 
-    async def _adopt(self, index: str, project: ProjectName, found: tuple[IndexFile, ...]) -> None:
+    async def adopt(self, index: str, project: ProjectName, found: tuple[IndexFile, ...]) -> None:
+        """Learn what the index has of a project. Raises StoreError."""
         files = [
             AdoptedFile(file.artifact.identity, file.filename, file.artifact.version, _sha256_of(file))
             for file in found
@@ -170,7 +212,7 @@ class Ledger:
             await self.store.adopt(index, project, files)
 
     async def _in_index(self, index: str, wanted: Artifact, filename: str) -> IndexFile | None:
-        return _spelled(await self.backend.files(index, wanted.project) or (), wanted, filename)
+        return _alike(await self.backend.files(index, wanted.project) or (), wanted.identity, filename)
 
     async def _sha256(self, file: IndexFile) -> str:
         found = _sha256_of(file) or await self.backend.sha256(file.path)
@@ -186,9 +228,9 @@ def _artifact(access: Access) -> Artifact:
     return access.artifact
 
 
-def _spelled(files: tuple[IndexFile, ...], wanted: Artifact, filename: str) -> IndexFile | None:
+def _alike(files: tuple[IndexFile, ...], identity: str, filename: str) -> IndexFile | None:
     """Find a file whatever its spelling, `filename` first where the index has more than one."""
-    alike = [file for file in files if file.artifact.identity == wanted.identity]
+    alike = [file for file in files if file.artifact.identity == identity]
     return min(alike, key=lambda file: file.filename != filename, default=None)
 
 
@@ -202,12 +244,15 @@ def _denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial |
         case KeyDead():
             return DEAD_KEY
         case UsesSpent(limit):
-            return Denial(Code.USES_SPENT, f"key {entry.public_id} was for {limit} uploads, and all are used up")
+            uses = "1 upload, and it is" if limit == 1 else f"{limit} uploads, and all are"
+            return Denial(Code.USES_SPENT, f"key {entry.public_id} was for {uses} used up")
         case RateExceeded(retry_after):
             reason = f"key {entry.public_id} uploads faster than its policy allows, try again in {retry_after} s"
             return Denial(Code.RATE, reason, retry_after)
         case FileBusy():
             return _busy(wanted)
+        case ReleaseHeld(lost):
+            return release_held(entry, lost)
         case FileKnown(row) if row.removed:
             why = f"{quoted(row.filename)} was deleted and had other bytes, release a new version instead"
             return _exists(wanted, why)
@@ -236,3 +281,12 @@ def _exists(wanted: Artifact, why: str) -> Denial:
 
 def _busy(wanted: Artifact) -> Denial:
     return Denial(Code.BUSY, f"{quoted(wanted.filename)} is being uploaded by someone else, try again", AGAIN)
+
+
+def release_held(entry: Entry, lost: int | None) -> Denial:
+    """Say that nothing changes in a release while it is copied. `lost` is in seconds (`store.ReleaseHeld`)."""
+    what = f"{quoted(entry.project)} {entry.version} is being pushed out of {entry.index}"
+    if lost is None:
+        return Denial(Code.BUSY, f"{what} and stays as it is until that is done, try again", AGAIN)
+    why = f"{what}, and the index did not say how that ended: push it again, or try again in {lost} s"
+    return Denial(Code.BUSY, why, lost)

@@ -13,7 +13,8 @@ from typing import Any, Final
 from authproxy.domain.names import ProjectName, project_name
 from authproxy.domain.refusal import Code, Refused, refuse
 
-JSON_TYPES: Final = ("application/vnd.pypi.simple.v1+json", "application/json")
+JSON_TYPE: Final = "application/vnd.pypi.simple.v1+json"
+JSON_TYPES: Final = (JSON_TYPE, "application/json")
 HTML_TYPES: Final = ("application/vnd.pypi.simple.v1+html", "text/html")
 
 MayRead = Callable[[ProjectName], bool]

@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp.web import BaseRequest, Response
 
 from authproxy.domain.grants import format_grant
+from authproxy.domain.policy import held
 from authproxy.domain.refusal import Code, refuse
 from authproxy.web.credentials import key_holder
 from authproxy.web.forward_auth import PATH, forward_auth, is_asked
@@ -37,10 +38,10 @@ async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Respon
         "id": key.id,
         "owner": key.owner,
         "policy": key.policy,
-        "allow": [format_grant(grant) for grant in (key.grants or policy.allow if policy else ())],
+        "allow": [format_grant(grant) for grant in (held(key, policy) if policy else ())],
         "expires": key.expires,
     }
-    headers = {"Cache-Control": "no-store", "Vary": "Authorization", "Content-Type": "application/json"}
+    headers = {"Cache-Control": "no-store", "Vary": parts.backend.flavour.varies, "Content-Type": "application/json"}
     return Response(body=json.dumps(page).encode() + b"\n", headers=headers)
 
 

@@ -1,6 +1,5 @@
 """What every request needs, put together once. A reload replaces the whole, so that one request sees one config."""
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -22,6 +21,7 @@ from authproxy.web.metrics import Metrics
 from authproxy.web.passwords import IndexPasswords
 from authproxy.web.readers import Readers
 from authproxy.web.readiness import Readiness
+from authproxy.web.turns import Turns
 from authproxy.web.yeses import Yeses
 
 # The verified-key cache is keyed with so many random bytes; they live and die with the process.
@@ -42,7 +42,7 @@ class Parts:
     readers: Readers
     yeses: Yeses
     readiness: Readiness
-    archives: asyncio.Semaphore  # archives are read one per spare core: reading one is seconds of CPU at worst
+    archives: Turns  # archives are read one per spare core: reading one is seconds of CPU at worst
     clock: Callable[[], float]
     # The rules as they are now: a body may take half an hour, and what was forbidden meanwhile is forbidden.
     latest: Callable[[], Policy] | None = None
@@ -82,9 +82,9 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
         Metrics(),
         passwords,
         readers,
-        Yeses(authority, secrets.token_bytes(PROCESS_KEY_BYTES)),
+        Yeses(authority, secrets.token_bytes(PROCESS_KEY_BYTES), backend.flavour.credentials),
         Readiness(store, backend),
-        asyncio.Semaphore(spare_threads()),
+        Turns(spare_threads()),
         clock,
     )
 

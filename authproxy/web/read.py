@@ -12,22 +12,22 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
-import aiohttp
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest, Response, StreamResponse
 from multidict import CIMultiDict
 
 from authproxy.backend.answer import MISCONFIGURED
-from authproxy.backend.client import PAGE_LIMIT, REFUSALS, whole
+from authproxy.backend.client import AGENT, PAGE_LIMIT, REFUSALS, whole
 from authproxy.backend.flavour import Asked
+from authproxy.backend.pool import Answer
 from authproxy.config import Reads
 from authproxy.domain.access import Principal
 from authproxy.domain.names import ProjectName
 from authproxy.domain.policy import reaches
 from authproxy.domain.refusal import Code, Refused, refuse
 from authproxy.web.credentials import key_holder, presented, recalled
-from authproxy.web.head import Address
-from authproxy.web.listing import UNREADABLE, narrowed
+from authproxy.web.head import Address, written
+from authproxy.web.listing import JSON_TYPE, UNREADABLE, narrowed
 from authproxy.web.parts import Parts
 from authproxy.web.readers import may_read
 from authproxy.web.receive import STALL, bounded_body, no_body_but
@@ -80,7 +80,7 @@ async def read(parts: Parts, request: BaseRequest, address: Address) -> StreamRe
     reader = await _reader(parts, request, asked, address)
     body = await _body(request, asked)
     passed = {str(name): value for name in PASSED if (value := request.headers.get(name)) is not None}
-    headers = {**passed, **reader.own, "X-Forwarded-For": str(address)}
+    headers = {**passed, **reader.own, "X-Forwarded-For": written(address)}
     if body is not None:
         headers[hdrs.CONTENT_TYPE] = "text/xml"
     if reader.part:
@@ -118,7 +118,7 @@ async def _reader(parts: Parts, request: BaseRequest, asked: Asked, address: Add
             foreign = {str(hdrs.AUTHORIZATION): credential.foreign} if credential and credential.foreign else {}
             return _Reader(None, lent=False, own=foreign)
         holder = await key_holder(parts, request, address)
-    denial = may_read(parts.config, holder, asked, now=parts.now())
+    denial = parts.readers.may_read(parts.config, holder, asked, now=parts.now())
     if denial is not None and reads is Reads.KEY:
         if asked.listing and reaches(parts.config.policy, holder, asked.action, asked.index, now=parts.now()):
             return _Reader(holder, lent=asked.lends, part=True)
@@ -127,12 +127,17 @@ async def _reader(parts: Parts, request: BaseRequest, asked: Asked, address: Add
 
 
 async def _part_of_a_listing(parts: Parts, request: BaseRequest, asked: Asked, reader: _Reader) -> Response:
-    """The list of all projects as the index has it, less what the holder may not read."""
-    names = (hdrs.ACCEPT, hdrs.USER_AGENT)
-    headers = {str(name): request.headers[name] for name in names if name in request.headers}
-    async with await parts.backend.lent(hdrs.METH_GET, asked.target, headers) as answer:
+    """The list of all projects as the index has it, less what the holder may not read.
+
+    It is asked for with a final slash, without which indexes redirect, and in one of the two forms that we can read.
+    """
+    wanted = JSON_TYPE if JSON_TYPE in request.headers.get(hdrs.ACCEPT, "") else "text/html"
+    headers = {str(hdrs.ACCEPT): wanted, str(hdrs.USER_AGENT): request.headers.get(hdrs.USER_AGENT, AGENT)}
+    async with await parts.backend.lent(hdrs.METH_GET, f"{asked.target.rstrip('/')}/", headers) as answer:
         if answer.status in REFUSALS:
             raise refuse(Code.MISCONFIGURED, MISCONFIGURED)
+        if answer.status in parts.backend.flavour.absent:
+            raise refuse(Code.NOT_ALLOWED, f"the index behind the proxy has no {asked.index}")
         page = await whole(answer, PAGE_LIMIT) if answer.status == HTTPStatus.OK else None
         media = answer.headers.get(hdrs.CONTENT_TYPE, "")
         if page is None:
@@ -155,21 +160,21 @@ async def _body(request: BaseRequest, asked: Asked) -> bytes | None:
     return await bounded_body(request, SEARCH_LIMIT, "a search")
 
 
-async def _stream(request: BaseRequest, answer: aiohttp.ClientResponse, varies: str) -> StreamResponse:
+async def _stream(request: BaseRequest, answer: Answer, varies: str) -> StreamResponse:
     headers = _headers(answer, varies)
     if request.method == hdrs.METH_HEAD or (answer.content_length or SMALL + 1) <= SMALL:
         try:
             body = await answer.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        except OSError as exc:
             raise refuse(Code.INDEX_UNREACHABLE, "the index broke off in the middle of an answer, try again") from exc
         return Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
     response = StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     await response.prepare(request)
     try:
-        while piece := await answer.content.readany():
+        while piece := await answer.piece():
             async with asyncio.timeout(STALL):
                 await response.write(piece)
-    except (aiohttp.ClientError, TimeoutError, ConnectionError) as exc:
+    except OSError as exc:
         # Half an answer is out. Only a broken connection tells the client so; an end would look like a whole file.
         log.info("an answer broke off in the middle of a file", extra={"trouble": type(exc).__name__})
         if request.transport is not None:
@@ -177,7 +182,7 @@ async def _stream(request: BaseRequest, answer: aiohttp.ClientResponse, varies: 
     return response
 
 
-def _headers(answer: aiohttp.ClientResponse, varies: str) -> CIMultiDict[str]:
+def _headers(answer: Answer, varies: str) -> CIMultiDict[str]:
     named = answer.headers.get(hdrs.CONNECTION, "").lower()
     own = HOP_BY_HOP if named in _NAMES_NONE else HOP_BY_HOP.union(name.strip() for name in named.split(","))
     headers = CIMultiDict([(name, value) for name, value in answer.headers.items() if name.lower() not in own])

@@ -4,6 +4,7 @@ It says whether the proxy vouches for a read, which is what lends it the service
 it. What a no means is the caller's: under `reads: index` the index may still be asked by the reader's own credentials.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from authproxy.authority.recent import Recent
@@ -27,12 +28,26 @@ def may_read(config: Config, principal: Principal, asked: Asked, *, now: int) ->
     return forbids(config.policy, principal, Access(asked.action, asked.index, asked.project), now=now)
 
 
+@dataclass(frozen=True, slots=True)
+class _Yes:
+    """What a yes was about. An answer follows from these and nothing else."""
+
+    config: Config
+    principal: Principal
+    asked: Asked
+    now: int
+
+
 class Readers:
-    """What is read from one index, remembered: reading a wheel's name takes 30 us (measured), a decision 4."""
+    """What is read from one index, and by whom, remembered.
+
+    Reading a wheel's name takes 30 us (measured), a decision 7, and installers ask for the same in bursts.
+    """
 
     def __init__(self, flavour: Flavour) -> None:
         self._flavour = flavour
         self._asked: Recent[tuple[str, str], Asked] = Recent(REMEMBERED)
+        self._yeses: Recent[tuple[str | None, str], _Yes] = Recent(REMEMBERED)
 
     def asked(self, method: str, raw_target: str) -> Asked:
         """Find the route of a read. Raises Refused as `match` does."""
@@ -41,3 +56,15 @@ class Readers:
             known = match(self._flavour, method, raw_target)
             self._asked.put((method, raw_target), known)
         return known
+
+    def may_read(self, config: Config, principal: Principal, asked: Asked, *, now: int) -> Denial | None:
+        """Answer as `may_read` does. A yes is said again to the very same question, in the same second."""
+        name = principal.public_id, asked.target
+        yes = self._yeses.get(name)
+        # The same objects: a change of the config, or of the key, makes new ones.
+        if yes and yes.principal is principal and yes.asked is asked and yes.config is config and yes.now == now:
+            return None
+        denial = may_read(config, principal, asked, now=now)
+        if denial is None:
+            self._yeses.put(name, _Yes(config, principal, asked, now))
+        return denial

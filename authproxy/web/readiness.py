@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from authproxy.backend.client import Backend
+from authproxy.backend.standing import trouble_of
 from authproxy.store import Store, StoreError
 
 log: Final = logging.getLogger("authproxy.readiness")
@@ -42,7 +43,7 @@ class Readiness:
         except StoreError as exc:
             log.warning("not ready: the store", extra={"trouble": str(exc)})
             yield "store: it does not answer, the log says why"
-        trouble = await self._backend.trouble()
+        trouble = await trouble_of(self._backend)
         if trouble is not None:
             log.warning("not ready: the index", extra={"trouble": trouble})
             yield f"index: {trouble}"

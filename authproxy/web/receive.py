@@ -16,6 +16,7 @@ from authproxy.backend.form import Form, FormDecoder, FormLimits, RemovalForm
 from authproxy.backend.grammar import boundary_of
 from authproxy.config import Config, Limits
 from authproxy.domain.refusal import Code, refuse
+from authproxy.domain.sizes import exact
 from authproxy.web.head import body_length, no_body
 from authproxy.web.spool import Spool
 
@@ -34,7 +35,7 @@ def form_boundary(request: BaseRequest, limits: Limits) -> str:
     """
     boundary = boundary_of(request.headers.get(hdrs.CONTENT_TYPE, ""))
     if body_length(request) > FormLimits(limits.max_upload).max_body:
-        raise refuse(Code.TOO_LARGE, f"the upload is larger than the {limits.max_upload} bytes that this proxy takes")
+        raise refuse(Code.TOO_LARGE, f"the upload is larger than the {exact(limits.max_upload)} that this proxy takes")
     return boundary
 
 
@@ -69,7 +70,7 @@ async def bounded_body(request: BaseRequest, limit: int, called: str) -> bytes:
     Raises Refused (length-required, too-large, timeout).
     """
     if body_length(request) > limit:
-        raise refuse(Code.TOO_LARGE, f"{called} takes at most {limit} bytes")
+        raise refuse(Code.TOO_LARGE, f"{called} takes at most {exact(limit)}")
     try:
         async with asyncio.timeout(STALL):
             return await request.read()

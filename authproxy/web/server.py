@@ -9,9 +9,10 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 import aiohttp.http_parser
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web import BaseRequest, RequestHandler, Server, ServerRunner, StreamResponse, TCPSite
 
 from authproxy.config import Config, ConfigProblems
@@ -38,7 +39,22 @@ MALFORMED: Final = Denial(Code.REQUEST_INVALID, "this is not a well-formed HTTP/
 class Protocol(RequestHandler):
     """One connection, with error pages of our own."""
 
-    __slots__ = ()
+    __slots__ = ("_spoiled",)
+
+    def __init__(self, manager: Server, *, loop: asyncio.AbstractEventLoop, **settings: Any) -> None:
+        super().__init__(manager, loop=loop, **settings)
+        self._spoiled = False
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; nothing more after what could not be parsed.
+
+        aiohttp would go on to parse each piece behind it, and keep an error with a copy of the piece for each: 20 MB of
+        memory for 14 MB of nonsense (measured).
+        """
+        if self._spoiled:
+            return
+        super().data_received(data)
+        self._spoiled = bool(self._messages) and not isinstance(self._messages[-1][0], RawRequestMessage)
 
     def handle_error(
         self,
@@ -142,7 +158,11 @@ class _Reloading:
                 log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
                 return
             restart = self._app.reload(config)
-            log.info("the config was reloaded", extra={"needs_restart": restart})
+            for each in config.warnings:
+                log.warning("%s", each)
+            log.info("the config was reloaded")
+            if restart:
+                log.warning("restart for: %s", ", ".join(restart), extra={"needs_restart": restart})
 
 
 def _assert_c_parser() -> None:

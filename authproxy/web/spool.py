@@ -21,6 +21,9 @@ from authproxy.domain.refusal import Code, Refused, refuse
 # 1 MiB about 1 ms, so the hop is noise and an upload holds at most three such batches in memory.
 BATCH = 1 << 20
 
+# What one writev(2) takes (IOV_MAX).
+PIECES = 1024
+
 # Hashed where it lies: 64 KiB take 0.1 ms, and a hop to a thread and back takes longer.
 SMALL = 64 * 1024
 
@@ -102,9 +105,14 @@ class Spool:
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - __aexit__ closes it
         for piece in batch:
             self._hash.update(piece)
-        joined = memoryview(b"".join(batch))
-        while joined:
-            joined = joined[os.write(self._file.fileno(), joined) :]
+        # Gathered by the kernel: to join them here would copy them while nothing else runs (measured).
+        left = [memoryview(piece) for piece in batch if piece]
+        while left:
+            taken = os.writev(self._file.fileno(), left[:PIECES])
+            while left and taken >= len(left[0]):
+                taken -= len(left.pop(0))
+            if taken:
+                left[0] = left[0][taken:]
 
     @property
     def sha256(self) -> str:

@@ -120,7 +120,7 @@ class _Passage:
         decision = decide(self.parts.policy, principal, self.access, now=self.parts.now())
         if isinstance(decision, Admission):
             if decision.metadata is MetadataCheck.VERIFY and self.access.artifact is not None:
-                async with self.parts.archives:
+                async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
                     await asyncio.to_thread(self._inspect, self.access.artifact)
             entry = audit.entry(self.origin, principal, self.access, decision)
             claimed = await self.parts.ledger.claim(entry, self.access, decision, now=self.parts.now())

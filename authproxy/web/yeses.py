@@ -1,4 +1,4 @@
-"""Yeses that web servers got, to be said again for the price of an HMAC and one look for changed keys.
+"""Yeses that web servers got, to be said again for the price of a hash and one look for changed keys.
 
 Installers ask for the same pages and files again and again, in the same words, and reading those words takes longer
 than all the rest of an answer (measured). A yes follows from the request, byte for byte and with the peer that sent it;
@@ -6,15 +6,14 @@ from the config; and from the key. It is said again where all three are the same
 the second and third are compared with what holds now (`Authority.still_holds`: no key was changed since, and this one
 has not expired). A no is never remembered.
 
-Requests are remembered as an HMAC-SHA256 under a key that lives as long as the server's memory: no secret is kept. Only
-keys are strong enough for that, so a request with somebody's password is not remembered at all.
+Requests are remembered as a keyed BLAKE2b (RFC 7693) under a key that lives as long as the server's memory: no secret
+is kept. Only keys are strong enough for that, so a request with somebody's password is not remembered at all.
 """
 
-import hmac
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
-from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 
 from authproxy.authority import Authority
@@ -33,9 +32,13 @@ class _Yes:
 
 
 class Yeses:
-    """The memory. `process_key` is 32 random bytes of this start of the server."""
+    """The memory.
 
-    def __init__(self, authority: Authority, process_key: bytes) -> None:
+    `process_key` is 32 random bytes of this start of the server; `credentials` names the headers that may hold one.
+    """
+
+    def __init__(self, authority: Authority, process_key: bytes, credentials: tuple[str, ...]) -> None:
+        self._credentials = credentials
         self._authority = authority
         self._process_key = process_key
         self._said: Recent[bytes, _Yes] = Recent(REMEMBERED)
@@ -54,7 +57,7 @@ class Yeses:
 
     def remember(self, config: Config, request: BaseRequest, reader: Principal) -> None:
         """Note that this request got a yes."""
-        if reader.key is not None or hdrs.AUTHORIZATION not in request.headers:
+        if reader.key is not None or not any(name in request.headers for name in self._credentials):
             self._said.put(self._name(request), _Yes(config, reader))
 
     def _name(self, request: BaseRequest) -> bytes:
@@ -65,4 +68,4 @@ class Yeses:
         lines = [asked.encode("utf-8", "surrogateescape")]
         for pair in request.raw_headers:
             lines += pair
-        return hmac.digest(self._process_key, b"\n".join(lines), "sha256")
+        return blake2b(b"\n".join(lines), digest_size=32, key=self._process_key, person=b"yes").digest()

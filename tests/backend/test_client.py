@@ -14,6 +14,7 @@ from authproxy.backend.encoding import Encoded, encode
 from authproxy.backend.flavour import IndexFile
 from authproxy.backend.form import FilePart, Form
 from authproxy.backend.pypiserver import PYPISERVER
+from authproxy.backend.standing import trouble_of
 from authproxy.domain.access import Outcome
 from authproxy.domain.names import artifact, project_name
 from authproxy.domain.refusal import Code, Refused
@@ -183,7 +184,7 @@ async def test_an_index_that_cannot_be_asked_is_no_empty_index(
         with pytest.raises(Refused) as reading:
             await backend.sha256("/packages/acme-1.0.tar.gz")
         assert (listing.value.denial.code, reading.value.denial.code) == (code, code)
-        assert await backend.trouble() == listing.value.denial.reason
+        assert await trouble_of(backend) == listing.value.denial.reason
 
 
 async def test_reading_back(recording: RecordingIndex) -> None:
@@ -191,7 +192,7 @@ async def test_reading_back(recording: RecordingIndex) -> None:
     recording.answer = lambda _: Reply(200, CONTENT)
     async with Backend(upstream(recording.url), PYPISERVER) as backend:
         assert await backend.sha256("/packages/acme-1.0.tar.gz") == hashlib.sha256(CONTENT).hexdigest()
-        assert await backend.trouble() is None
+        assert await trouble_of(backend) is None
 
 
 async def test_an_index_without_a_login_is_sent_none(recording: RecordingIndex) -> None:

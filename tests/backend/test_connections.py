@@ -1,4 +1,4 @@
-"""What connections to an index are like, over real sockets."""
+"""What the connections of uploads are like, over real sockets."""
 
 import socket
 
@@ -11,45 +11,42 @@ from tests.peers.ports import reserved_port
 from tests.peers.recording import Early, Hang, RecordingIndex, Reply
 
 
-async def test_reads_share_a_connection_and_uploads_never_do(recording: RecordingIndex) -> None:
-    """Three of each: one connection for the former, and one each for the latter, closed behind them."""
-    for opened, expected in ((connections.reading, [1, 1, 1]), (connections.writing, [2, 3, 4])):
-        recording.requests.clear()
-        async with opened(1, 1) as session:
-            for _ in range(3):
-                async with session.get(recording.url) as response:
-                    await response.read()
-        assert [seen.connection for seen in recording.requests] == expected
+async def test_uploads_share_no_connection(recording: RecordingIndex) -> None:
+    """Three, and one each, closed behind them."""
+    async with connections.writing(1, 1) as session:
+        for _ in range(3):
+            async with session.get(recording.url) as response:
+                await response.read()
+    assert [seen.connection for seen in recording.requests] == [1, 2, 3]
 
 
 async def test_the_environment_is_not_asked(recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy setting, or a .netrc, would send the service credentials somewhere else, or others in their place."""
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{reserved_port()}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{reserved_port()}")
-    async with connections.reading(1, 1) as session, session.get(recording.url):
+    async with connections.writing(1, 1) as session, session.get(recording.url):
         pass
     assert len(recording.requests) == 1
 
 
 async def test_nothing_is_added_and_nothing_undone(recording: RecordingIndex) -> None:
-    """No header of aiohttp's own, no cookie given back, no body decompressed: what comes is what was sent."""
+    """No header of aiohttp's own but that the connection ends, no cookie given back, no body decompressed: what comes is what was sent."""
     packed = b"\x1f\x8b not really gzip"
     recording.answer = lambda _: Reply(200, packed, (("Content-Encoding", "gzip"), ("Set-Cookie", "a=b")))
-    async with connections.reading(1, 1) as session:
+    async with connections.writing(1, 1) as session:
         for _ in range(2):
             async with session.get(recording.url) as response:
                 assert await response.read() == packed
     for seen in recording.requests:
-        assert {name for name, _ in seen.headers} == {"Host"}
+        assert {name for name, _ in seen.headers} == {"Connection", "Host"}
 
 
 async def test_silence_ends(recording: RecordingIndex) -> None:
-    """The timeout between two pieces holds for both kinds."""
+    """There is a timeout between two pieces."""
     recording.answer = lambda _: Hang()
-    for opened in (connections.reading, connections.writing):
-        async with opened(1, 0.1) as session:
-            with pytest.raises(aiohttp.SocketTimeoutError):
-                await session.get(recording.url)
+    async with connections.writing(1, 0.1) as session:
+        with pytest.raises(aiohttp.SocketTimeoutError):
+            await session.get(recording.url)
 
 
 async def test_a_connection_for_writing_gives_up_by_itself(recording: RecordingIndex) -> None:
@@ -65,5 +62,5 @@ async def test_a_connection_for_writing_gives_up_by_itself(recording: RecordingI
 async def test_an_answer_is_bounded(recording: RecordingIndex, size: int, whole: bool) -> None:
     """At the limit it is whole, past it there is none."""
     recording.answer = lambda _: Reply(200, b"x" * size)
-    async with connections.reading(1, 1) as session, session.get(recording.url) as response:
+    async with connections.writing(1, 1) as session, session.get(recording.url) as response:
         assert await bounded(response, 1000) == (b"x" * size if whole else None)

@@ -35,6 +35,7 @@ def flavour(reading=lambda _: None) -> Flavour:
         files=lambda _: (),
         absent=frozenset({404}),
         standing=None,
+        recognises=lambda _: True,
         outside=lambda scheme, host: {"X-Forwarded-Host": f"{scheme}:{host}"},
         login=None,
         welcome=200,

@@ -18,6 +18,7 @@ from tests.peers.devpi import Devpi
 from tests.peers.packages import wheel
 from tests.peers.pypiserver import SERVERS, PypiServer, pypiserver
 from tests.peers.recording import RecordingIndex, Reply
+from tests.peers.script import scripted
 
 ALICE, RIGHT = "alice", "her own: passw0rd"
 PACKAGE = wheel("acme-core")
@@ -101,3 +102,20 @@ def test_another_answer_is_no_answer(tmp_path: Path, recording: RecordingIndex, 
         ask(recording.url, PYPISERVER, INDEX, basic(ALICE, RIGHT))
     assert caught.value.denial.code is Code.INDEX_UNREACHABLE
     assert f"{status}: odd" in caught.value.denial.reason
+
+
+ODD = b"HTTP/1.1 500 Odd\r\nContent-Length: 100\r\n\r\nodd"
+
+
+@pytest.mark.parametrize("end", [None, 30.0], ids=["breaks off", "is silent"])
+async def test_an_odd_answer_without_an_end_is_no_answer(end: float | None) -> None:
+    """Half of a body that is to be shown in a sentence: still a refusal, in time, and never an exception."""
+    async with (
+        scripted([b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"], [ODD, end]) as index,
+        Backend(Upstream(index.url, "pypi.acme.test", "https", read_timeout=0.5), PYPISERVER) as backend,
+        asyncio.timeout(10),
+    ):
+        with pytest.raises(Refused) as caught:
+            await taken(backend, INDEX, basic(ALICE, RIGHT), "192.0.2.7")
+    assert caught.value.denial.code is Code.INDEX_UNREACHABLE
+    assert len(index.requests) == 2

@@ -34,6 +34,9 @@ def page(**releases: list[dict[str, Any]]) -> bytes:
     ).encode()
 
 
+SOURCE = [link(WHEEL, "1"), link(SDIST, "2")]
+
+
 class Held:
     """A devpi: what its two indexes list, what it answers to a push, and whether it does it."""
 
@@ -44,13 +47,18 @@ class Held:
         self.target: list[dict[str, Any]] = []
         self.answer = answer
         self.copies = copies
-        self.listable = True
+        self.takes: Script = Reply(200)  # of an upload
+        self.listable = self.listable_after = True
+        self.brought: list[dict[str, Any]] = []  # what comes along with a push, as if the source had changed
 
     def __call__(self, seen: Seen) -> Script:
         if seen.target == "/+login":
             return Reply(200, json.dumps({"result": {"password": "token", "expiration": 36000}}).encode())
+        if seen.method == "POST":
+            return self.takes
         if seen.method == "PUSH":
-            self.target += [link(name, "1" if name == WHEEL else "2") for name in self.copies]
+            self.target += [link(name, "1" if name == WHEEL else "2") for name in self.copies] + self.brought
+            self.listable = self.listable_after
             return self.answer
         if seen.target == LISTING:
             return Reply(200, self.source)
@@ -62,7 +70,9 @@ class Held:
 @pytest_asyncio.fixture
 async def backend(recording: RecordingIndex) -> AsyncIterator[Backend]:
     """A devpi behind us, with a service account."""
-    upstream = Upstream(recording.url, "pypi.acme.test", "https", username="svc", password="pw", read_timeout=0.5)
+    upstream = Upstream(
+        recording.url, "pypi.acme.test", "https", username="svc", password="pw", read_timeout=0.5, upload_timeout=0.5
+    )
     async with Backend(upstream, devpi((DEV, STABLE))) as opened:
         yield opened
 
@@ -146,10 +156,50 @@ async def test_an_index_that_cannot_be_asked_any_more_leaves_it_open(
     """Nothing counts as stored, or as refused, that nobody has looked for."""
     recording.answer = held = Held()
     found = await planned(backend)
-    held.listable = False
-    said = await carry_out(backend, found, frozenset(each.artifact.identity for each in found.files), "192.0.2.7")
+    identities = frozenset(each.artifact.identity for each in found.files)
+    held.listable_after = False
+    said = await carry_out(backend, found, identities, "192.0.2.7")
     assert set(said.outcomes.values()) == {Outcome.UNKNOWN}
     assert said.denial is not None
+    recording.requests.clear()
+    again = await carry_out(backend, found, identities, "192.0.2.7")
+    assert set(again.outcomes.values()) == {Outcome.FAILED}
+    assert [seen.method for seen in recording.requests] == ["GET"], "nothing was asked for"
+
+
+async def test_a_source_that_changed_is_not_pushed(backend: Backend, recording: RecordingIndex) -> None:
+    """What was judged is listed once more right before; the first control is the push of an unchanged one."""
+    recording.answer = held = Held()
+    found = await planned(backend)
+    for links in ([link(WHEEL, "1"), link(SDIST, "9")], [link(WHEEL, "1")], [*SOURCE, link("acme_core-1.0.zip")], []):
+        held.source = page(v1_0=links)
+        said = await carry_out(backend, found, frozenset({"any"}), "192.0.2.7")
+        assert (said.outcomes, said.over, said.denial is None) == ({"any": Outcome.FAILED}, True, False)
+    assert [seen for seen in recording.requests if seen.method == "PUSH"] == []
+
+
+STRANGE = [
+    pytest.param([link("acme_core-1.0-cp312-cp312-any.whl", "7")], id="a file that nobody listed"),
+    pytest.param([link(WHEEL, "7")], id="other bytes of a file"),
+    pytest.param([link("acme_core-1.0.egg", "7")], id="what no installer takes"),
+    pytest.param([link("other-9.tar.gz", "7")], id="a file of another project"),
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+async def test_what_comes_to_the_target_and_was_not_judged(
+    backend: Backend, recording: RecordingIndex, strange: list[dict[str, Any]]
+) -> None:
+    """Found in the target afterwards, whatever devpi answered; what was there before is nobody's arrival."""
+    recording.answer = held = Held()
+    found = await planned(backend)
+    identities = frozenset(each.artifact.identity for each in found.files)
+    held.brought = strange
+    said = await carry_out(backend, found, identities, "192.0.2.7")
+    [arrival] = said.arrivals
+    assert (arrival.name, arrival.file is None) == (strange[0]["href"].rpartition("/")[2], "egg" in arrival.name)
+    held.brought = []
+    assert (await carry_out(backend, found, identities, "192.0.2.7")).arrivals == ()
 
 
 RELEASES: dict[str, tuple[bytes, Code, str]] = {

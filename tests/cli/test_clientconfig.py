@@ -45,6 +45,7 @@ def test_json_and_a_file(cli: Cli, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         pytest.param(["bower"], "'bower' is not one of", id="an unknown client"),
+        pytest.param(["devpi"], "docs/clients.md#devpi-client", id="a client that takes no configuration"),
         pytest.param(["pip", "--as", "toml"], "--as takes conf or env or netrc", id="an unknown form"),
         pytest.param(["pip", "--for", "upload"], "told to read in this form", id="pip uploads nothing"),
         pytest.param(["twine", "--for", "both"], "told to upload in this form", id="twine reads nothing"),

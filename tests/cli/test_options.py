@@ -34,6 +34,22 @@ def test_the_configuration_is_named_before_or_behind_the_command(
     assert cli("--config", "nowhere", "config", "check", "--config", config_file).status == 0
 
 
+@pytest.mark.parametrize("command", [("key", "list"), ("config", "check"), ("doctor",)], ids=" ".join)
+def test_a_name_that_nobody_typed_just_now(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """A relative path in the variable holds in one directory: the sentence says where it led, and who named it."""
+    monkeypatch.setenv("AUTHPROXY_CONFIG", "authproxy.yaml")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ran = cli(*command)
+    assert ran.status == 1
+    there = tmp_path / "elsewhere" / "authproxy.yaml"
+    assert f"{there}: there is no such file (from AUTHPROXY_CONFIG)" in " ".join(ran.stderr.split())
+    ran = cli(*command, "--config", "typed.yaml")
+    assert (ran.status, "AUTHPROXY_CONFIG" in ran.stderr) == (1, False)
+
+
 def test_a_person_at_a_terminal_is_asked(cli: Cli, config_file: Path) -> None:
     """Without --owner and --policy a terminal is asked; without a terminal the flag that is missing is named."""
     ran = cli("key", "create", "--policy", "release", input="me\n")

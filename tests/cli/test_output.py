@@ -101,6 +101,22 @@ def test_a_listing_for_a_pipe_has_one_line_per_row_and_one_cell_per_column() -> 
     assert cells == [["id", "owner", "uses"], ["a", "x\\x09y", "-"], ["b", "-", "1 2"]]
 
 
+@pytest.mark.parametrize("terminal", [False, True], ids=["in a pipe", "at a terminal"])
+def test_a_column_may_be_headed_otherwise(terminal: bool) -> None:
+    """A person reads another name than a program: JSON keeps its own."""
+    row = {"id": "a", "owner": "x", "uses": 1}
+    stream = Terminal() if terminal else io.StringIO()
+    with Output(json=False, stream=stream).listing(COLUMNS, owner="whose it is") as listing:
+        listing.add([row])
+    head = stream.getvalue().splitlines()[0]
+    assert "whose it is" in head
+    assert "owner" not in head
+    stream = io.StringIO()
+    with Output(json=True, stream=stream).listing(COLUMNS, owner="whose it is") as listing:
+        listing.add([row])
+    assert json.loads(stream.getvalue()) == [row]
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],

@@ -32,7 +32,12 @@ def test_a_yes_names_the_rule_and_the_grant(created: Create, cli: Cli) -> None:
     [
         ([], ["upload", "victim"], "not-allowed", "may not upload 'victim'"),
         ([], ["upload", "acme-core", "--version", "2.0"], "version", "version '2.0' may not be uploaded"),
-        ([], ["upload", "acme-core", "--size", "2MiB"], "too-large", "2097152 bytes"),
+        (
+            [],
+            ["upload", "acme-core", "--size", "2MiB"],
+            "too-large",
+            "the file has 2 MiB: packages[0] acme-* takes at most 1 MiB",
+        ),
         ([], ["upload", "acme-core", "--file", "acme-core-1.2.tar.gz"], "filetype", "of the type sdist"),
         ([], ["upload", "acme-core", "--address", "192.0.2.1"], "network", "may not be used from 192.0.2.1"),
         ([], ["upload", "acme-core", "--network", "192.0.2.1"], "network", "may not be used from 192.0.2.1"),
@@ -58,6 +63,20 @@ def test_a_no_says_why(created: Create, cli: Cli, options: list[str], asked: lis
 def test_reading(created: Create, cli: Cli, asked: list[str]) -> None:
     """Package rules are about uploads; a read grant is enough to read, and `*` takes in the list of all projects."""
     assert cli("policy", "explain", "--key", created().id, *asked).status == 0
+
+
+def test_deleting(created: Create, cli: Cli, config_file: Path) -> None:
+    """The grant and the rule of the package, which is named; what the rule says of files that come in is not asked."""
+    text = config_file.read_text().replace("actions: [upload]", "actions: [upload, delete]")
+    config_file.write_text(text.replace('  - {match: "*", require: key}\n', ""))
+    asked = ("policy", "explain", "--key", created().id, "delete")
+    ran = cli(*asked, "acme-core", "--version", "2.0", "--json")
+    assert (ran.status, ran.json["rule"]) == (0, "packages[0] acme-*")
+    assert [step["name"] for step in ran.json["steps"]][-2:] == ["rule", "require"]
+    config_file.write_text(config_file.read_text().replace('{match: "acme-*"', '{match: "acme-web"'))
+    ran = cli(*asked, "acme-core", "--json")
+    assert (ran.status, ran.json["code"]) == (3, "no-rule")
+    assert "nobody may delete it" in ran.json["reason"]
 
 
 @pytest.mark.parametrize("verb", ["revoke", "pause"])

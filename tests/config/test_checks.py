@@ -44,7 +44,7 @@ def test_rules_that_are_all_asked(loaded: Loading) -> None:
         ),
         pytest.param(
             "packages: [{match: a, max_size: 2MiB}]\nlimits: {max_upload: 1MiB}",
-            ["4:33: limits.max_upload takes no file over 1048576 bytes"],
+            ["4:33: limits.max_upload takes no file over 1 MiB: raise"],
             id="a limit of the file",
         ),
         pytest.param(
@@ -184,6 +184,28 @@ def test_a_password_that_everybody_may_read_is_a_warning(loaded: Loading, file: 
     assert (warning.line, warning.column) == (2, 88)
     assert "everybody on this machine may read" in warning.sentence
     assert loaded(LEAST).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "warned"),
+    [
+        pytest.param("reads: key\n", True, id="no policy at all"),
+        pytest.param(
+            "key_policies: {up: {allow: [{actions: [upload], packages: [a]}]}}\nreads: key\n", True, id="none"
+        ),
+        pytest.param("key_policies: {r: {allow: [{actions: [read], packages: [a]}]}}\nreads: key\n", False, id="one"),
+        pytest.param("reads: index\n", False, id="the index decides"),
+        pytest.param("reads: open\n", False, id="nobody decides"),
+    ],
+)
+def test_nobody_can_install(loaded: Loading, lines: str, warned: bool) -> None:
+    """Everybody would be locked out, and the file is valid all the same: a warning, at `reads`."""
+    config = loaded(LEAST + lines)
+    assert config.nobody_reads is warned
+    assert [each.sentence for each in config.warnings] == warned * [
+        "reads is key, and no key policy grants read: nobody can install: add {actions: [read], packages: [...]} to one"
+    ]
+    assert [(each.line, each.column) for each in config.warnings] == warned * [(3 + lines.count("\n"), 8)]
 
 
 def test_a_slip_hides_nothing(complaints: Complaining) -> None:

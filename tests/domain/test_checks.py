@@ -23,6 +23,8 @@ from authproxy.domain.policy import (
     admit_passwords,
     admit_uploader,
     decide,
+    explain,
+    rule_for,
 )
 from authproxy.domain.refusal import Code, Denial
 from tests.domain.drawn import ACCESSES, DELETES, HOLDERS, NOW, RULES, holder, key, upload
@@ -118,18 +120,59 @@ def test_a_password_is_no_key(policy: Policy) -> None:
 
 
 @given(DRAWN, HOLDERS, DELETES)
-def test_a_delete_asks_for_its_own_grant_alone(policy: Policy, who: Principal, access: Access) -> None:
-    """No package rule is about deletes; what a grant says, and nothing less, is what lets one through."""
-    bare = replace(policy, packages=())
+def test_a_delete_takes_its_own_grant_and_a_rule(policy: Policy, who: Principal, access: Access) -> None:
+    """The rule of the package holds whoever asks; what may come in, it says of uploads alone."""
     answer = decide(policy, who, access, now=NOW)
-    assert answer == decide(bare, who, access, now=NOW)
+    assert isinstance(decide(replace(policy, packages=()), who, access, now=NOW), Denial)
+    loose = tuple(PackageRule(each.label, each.match, each.indexes, each.require) for each in policy.packages)
+    assert answer == decide(replace(policy, packages=loose), who, access, now=NOW)
     if isinstance(answer, Admission):
         assert who.key is not None
+        assert access.project is not None
+        rule = rule_for(policy, access.project, access.index)
+        assert rule is not None
+        assert answer.rule == rule.label
         assert any(
             grant.allows(Action.DELETE, access.index, access.project) for grant in policy.key_policies["release"].allow
         )
         assert (answer.overwrite, answer.uses, answer.may_create) == (Overwrite.NEVER, None, False)
         assert admit_uploader(policy, who, access.index, now=NOW, removals=True) is None
+
+
+DELETE = Access(Action.DELETE, "team/dev", WHEEL.project, version="1.2")
+DELETED = [
+    pytest.param({"versions": (VersionPattern("2.*"),)}, None, "", id="a version that is let in no more"),
+    pytest.param({"filetypes": frozenset(), "max_size": 0}, None, "", id="files that are let in no more"),
+    pytest.param({"match": pattern("other")}, Code.NO_RULE, "so nobody may delete it", id="no rule"),
+    pytest.param({"indexes": ("team/stable",)}, Code.NO_RULE, "'acme-core'", id="a rule in another index alone"),
+    pytest.param({"require": "signed"}, Code.NOT_ALLOWED, "acme-* requires 'signed'", id="a requirement nobody meets"),
+]
+
+
+@pytest.mark.parametrize(("rule", "code", "words"), DELETED)
+def test_what_a_rule_says_of_deletes(rule: dict[str, Any], code: Code | None, words: str) -> None:
+    """Who may write to a package, and whether anybody may; the explanation says the same, and names the rule."""
+    made = PackageRule(**{"label": "packages[0] acme-*", "match": pattern("acme-*"), **rule})
+    policy = Policy({"release": KeyPolicy("release", (parse_grant("delete:*"),), None)}, (made,))
+    answer = decide(policy, holder(key()), DELETE, now=NOW)
+    explained = explain(policy, holder(key()), DELETE, now=NOW)
+    assert explained.decision == answer
+    assert (answer.code if isinstance(answer, Denial) else None) is code
+    assert words in (answer.reason if isinstance(answer, Denial) else "")
+    assert explained.rule_label == (None if code is Code.NO_RULE else "packages[0] acme-*")
+    if code is None:
+        assert [step.name for step in explained.steps][-2:] == ["rule", "require"]
+
+
+def test_a_delete_of_everything_is_none() -> None:
+    """It names one project, whatever the grant."""
+    policy = Policy(
+        {"release": KeyPolicy("release", (parse_grant("delete:*"),), None)},
+        (PackageRule("packages[0] *", pattern("*")),),
+    )
+    answer = decide(policy, holder(key()), replace(DELETE, project=None), now=NOW)
+    assert isinstance(answer, Denial)
+    assert (answer.code, answer.reason) == (Code.FORM_INVALID, "name the project that it is about")
 
 
 def test_only_where_forms_delete_a_delete_key_may_send_one() -> None:

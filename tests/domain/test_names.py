@@ -15,6 +15,7 @@ from authproxy.domain.names import (
     Filetype,
     artifact,
     project_name,
+    release_identity,
     same_version,
     version_text,
 )
@@ -174,6 +175,9 @@ def test_two_spellings_of_a_file_are_one_file(one, other):
     """Whoever may not overwrite the one may not upload the other beside it."""
     assert artifact(one).identity == artifact(other).identity
     assert artifact(one) != artifact(other)
+    ours = [release_identity(file.project, file.version) for file in map(artifact, (one, other))]
+    assert ours[0] == ours[1]
+    assert artifact(one).identity.startswith(f"{ours[0]} ")
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ def test_a_refusal_has_its_sentence(scene: Scene) -> None:
     answer = scene.get("/simple/victim/")
     assert (answer.status, "may not read 'victim': it may read:acme-*" in answer.text) == (403, True)
     assert answer.header("Cache-Control") == "no-store"
+    public_id = scene.keys["acme"].split("_")[1]
+    assert re.search(rf"GET /simple/victim/ HTTP/1.1\" 403 .*\"key {public_id} may not read 'victim'", scene.front.log)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,9 @@ def test_nobody_is_asked_for_a_key_and_told_nothing(scene: Scene, target: str) -
     for who, more in ((None, []), (None, [("Authorization", basic("__token__", "apx_nonsense"))])):
         answer = scene.get(target, who, *more)
         assert (answer.status, answer.header("WWW-Authenticate")) == (401, 'Basic realm="pypi"')
+        assert [name.lower() for name, _ in answer.headers].count("www-authenticate") == 1
+        told = "the key is not valid" if more else "this needs an API key: user __token__, the key as the password"
+        assert (answer.text.strip(), answer.header("Cache-Control")) == (told, "no-store")
     assert scene.get(target, "release").status == 403
 
 

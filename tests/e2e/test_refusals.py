@@ -68,7 +68,7 @@ REFUSALS = [
             ("--allow", "upload:acme-new")),
     Refusal("an sdist where wheels are due", "filetype", 403, "release", sdist("acme-wheels"), ("sdist", "wheel")),
     Refusal("a version outside the pattern", "version", 403, "release", wheel("acme-one", "2.0"), ("2.0", "1.*")),
-    Refusal("a file over the rule's size", "too-large", 413, "release", wheel("acme-small"), ("1024", "acme-small")),
+    Refusal("a file over the rule's size", "too-large", 413, "release", wheel("acme-small"), ("takes at most 1 KiB", "acme-small")),
 ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from authproxy.domain.access import Outcome
-from authproxy.store import AdoptedFile, FileKnown, Store
+from authproxy.store import AdoptedFile, FileKnown, Removed, Store
 from tests.store.samples import ANY, ENTRY, NOW, OTHER_SHA, SHA, admitted
 
 Rows = Callable[..., list[Any]]
@@ -50,9 +50,9 @@ async def test_what_the_index_states_counts(store: Store, rows: Rows) -> None:
 async def test_a_deleted_file_that_is_there_again_is_not_deleted(store: Store, rows: Rows) -> None:
     """Somebody put it back past us."""
     await store.adopt("", "acme-core", [replace(OLD, sha256=SHA)])
-    number = await store.admit_removal(replace(ENTRY, action="delete"), now=NOW)
+    number = await store.admit_removal(replace(ENTRY, action="delete"), [OLD.identity], now=NOW)
     assert isinstance(number, int)
-    gone = "", [OLD.identity]
+    gone = Removed("", [OLD.identity], [])
     await store.complete_removal(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
     assert rows("SELECT filename FROM files WHERE removed IS NULL") == []
     await store.adopt("", "acme-core", [OLD])

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from authproxy.domain.access import Outcome
-from authproxy.store import AdoptedFile, Claim, FileUnsettled, KeyState, Store, schema
+from authproxy.store import AdoptedFile, Claim, FileUnsettled, Hold, KeyState, Passing, Removed, Store, schema
 from authproxy.store.engine import engine_on
 from authproxy.store.tables import SCHEMA, metadata
 from tests.store.samples import ENTRY, ID, KEY, NOW, SHA, admitted, listed, upload
@@ -63,10 +63,23 @@ async def everything(store: Store) -> None:
     await store.key(ID)
     for filters in ({}, {"owner": "ci@acme"}, {"policy": "release"}, {"state": KeyState.LIVE, "now": NOW}):
         assert await listed(store, **filters)
-    number = await store.admit_removal(upload("9.0", action="delete"), now=NOW)
+    stored = upload(f"1+{Outcome.STORED}").identity
+    number = await store.admit_removal(upload("1", action="delete"), [stored], now=NOW)
     assert isinstance(number, int)
-    gone = "", ["acme-core 7 sdist"]
+    gone = Removed("", [stored], [stored])
     await store.complete_removal(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
+    hold = await store.holds.take(Passing("", "team/stable", "acme-core", "9.0"), now=NOW)
+    assert isinstance(hold, Hold)
+    await store.holds.end(hold, surely=False)
+    await store.holds.end(hold, surely=True)
+    await store.holds.judged("", "acme-core 7 sdist", SHA)
+    lost = await store.admit_removal(upload("9.0", action="delete"), [], now=NOW)
+    assert isinstance(lost, int)
+    nothing = Removed("", [], [])
+    await store.complete_removal(lost, Outcome.UNKNOWN, index_status=None, time_ms=NOW * 1000, removed=nothing)
+    unsettled = await store.holds.take(Passing("", "team/stable", "acme-core", "9.0"), now=NOW)
+    assert isinstance(unsettled, tuple)
+    await store.settle_removal(unsettled[0], None)
     await store.password_uses()
     await store.pause(ID, NOW)
     await store.resume(ID, NOW)

@@ -1,10 +1,20 @@
-"""Requests for a push as `authproxy push` writes them, and as they should not be."""
+"""A proxy before a devpi of two indexes; requests for a push as `authproxy push` writes them, and as they should not be."""
 
 import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.backend.test_push import DEV, STABLE
+from authproxy.config import load
+from authproxy.store import migrate
+from authproxy.web.server import listening
+from tests.backend.test_push import DEV, STABLE, Held
+from tests.peers.proxy import settings
+from tests.peers.recording import RecordingIndex, Seen
 from tests.peers.wire import basic, head
+from tests.web.conftest import Running
 
 
 def allow(*actions: str, indexes: tuple[str, ...] = (DEV, STABLE), **more: object) -> dict[str, Any]:
@@ -19,6 +29,42 @@ POLICIES = {
     "upload": {"allow": [allow("upload", "read", "delete", create=True)]},
 }
 FIELDS = {"name": "acme-core", "version": "1.0", "source": DEV, "target": STABLE}
+
+
+@asynccontextmanager
+async def before_devpi(
+    tmp_path: Path, recording: RecordingIndex, changes: Mapping[str, object]
+) -> AsyncIterator[Running]:
+    """Run it; `changes` are settings that differ from the plain ones."""
+    recording.answer = Held()
+    backend: dict[str, object] = {
+        "flavour": "devpi",
+        "url": recording.url,
+        "indexes": [DEV, STABLE],
+        "username": "service",
+    }
+    backend |= {"password": {"file": "backend-password"}, "timeouts": {"read": "1s", "upload": "1s"}}
+    (tmp_path / "backend-password").write_text("s3cret-passw0rd")
+    (tmp_path / "backend-password").chmod(0o600)
+    (tmp_path / "state").mkdir()
+    more = {"key_policies": POLICIES, "backend": backend, **changes}
+    file = tmp_path / "authproxy.yaml"
+    plain = settings(tmp_path, recording.url, address=("127.0.0.1", 0), **more)
+    file.write_text(json.dumps(plain | {"public_url": "https://pypi.acme.test/"}))
+    config = load(file)
+    await migrate(config.store)
+    async with listening(config) as (app, url):
+        where = urlsplit(url)
+        yield Running(app, (where.hostname or "", where.port or 0), file)
+
+
+def held(recording: RecordingIndex) -> Held:
+    assert isinstance(recording.answer, Held)
+    return recording.answer
+
+
+def pushes(recording: RecordingIndex) -> list[Seen]:
+    return [seen for seen in recording.requests if seen.method not in {"GET", "POST"}]
 
 
 def pushing(

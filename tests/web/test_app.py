@@ -4,8 +4,10 @@ import logging
 
 import pytest
 
+from authproxy.backend.devpi import devpi
+from authproxy.backend.flavour import match
 from authproxy.config import load
-from authproxy.domain.refusal import Code
+from authproxy.domain.refusal import Code, Refused
 from authproxy.store import StoreBusy, StoreError, StoreFull
 from authproxy.web import app as room
 from tests.peers.forms import upload
@@ -86,6 +88,33 @@ async def test_a_reload_leaves_what_needs_a_restart(running: Running, recording:
     assert not any(key.encode() in seen.raw for seen in recording.requests)
 
 
+@pytest.mark.parametrize("target", ["/simple/", "/legacy/", "/packages/x"])
+async def test_an_upload_to_another_place_is_told_the_right_one(
+    running: Running, recording: RecordingIndex, target: str
+) -> None:
+    """One sentence that does not contradict itself: /simple/ is read, and takes nothing."""
+    key = await running.key()
+    raw = upload(wheel("acme-core"), key).replace(b"POST / ", f"POST {target} ".encode(), 1)
+    answer = await running.ask(raw)
+    assert (answer.status, answer.reason) == (403, f"uploads go to /, not to '{target}'")
+    recording.assert_saw_nothing()
+
+
+@pytest.mark.parametrize(
+    ("indexes", "places"),
+    [
+        pytest.param(("team/dev",), "/team/dev/", id="one"),
+        pytest.param(("a/b", "c/d"), "/a/b/ or /c/d/", id="two"),
+        pytest.param(("a/1", "a/2", "a/3", "a/4", "a/5"), "/a/1/ or /a/2/ or /a/3/ or 2 more", id="five"),
+    ],
+)
+def test_where_uploads_go_before_devpi(indexes: tuple[str, ...], places: str) -> None:
+    """To the indexes of the configuration, the first few of them by name."""
+    with pytest.raises(Refused) as refused:
+        match(devpi(indexes), "POST", "/a/1/+simple/")
+    assert refused.value.denial.reason == f"uploads go to {places}, not to '/a/1/+simple/'"
+
+
 async def test_a_key_in_a_url_goes_nowhere(
     running: Running, recording: RecordingIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -94,5 +123,9 @@ async def test_a_key_in_a_url_goes_nowhere(
     for target in (f"/simple/{key}/", f"/simple/{key.lower().replace('_', '-')}/", f"/{key.replace('_', '%5F')}"):
         answer = await running.ask(get(target))
         assert (answer.status, "replace this one" in answer.reason) == (400, True)
+    escaped = "/" + "".join(f"%{ord(letter):02x}" for letter in key)
+    assert (await running.ask(get(escaped))).status == 400
+    [*_, line] = [vars(record) for record in caplog.records if record.name == "authproxy.web"]
+    assert line["target"] == "(holds a key)"
     recording.assert_saw_nothing()
     assert (await running.ask(get("/simple/apx_configuration_libraries/"))).status == 404

@@ -238,7 +238,10 @@ async def test_others_ask_the_index_as_before(before: Running, recording: Record
     assert b"x-devpi-auth" not in recording.octets.lower()
 
 
-BROKEN = [Reply(200, b"<html>"), Reply(200, b"[]"), Reply(200, b'{"result": []}'), Reply(500), Reply(302)]
+BROKEN = [
+    Reply(200, b"<html>"), Reply(200, b"[]"), Reply(200, b'{"result": []}'), Reply(500), Reply(302),
+    Reply(520, b"a status that nobody has registered"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("reply", BROKEN, ids=lambda reply: f"{reply.status} {reply.body!r}")
@@ -252,6 +255,7 @@ async def test_an_answer_that_is_not_devpis(before: Running, recording: Recordin
     assert (answer.status, json.loads(answer.body)["message"]) == (404, "the index has no such index")
 
 
+@pytest.mark.parametrize("before", [{"trusted_proxies": ["127.0.0.1"]}], indirect=True, ids=["behind a web server"])
 async def test_an_answer_depends_on_the_session(before: Running, recording: RecordingIndex) -> None:
     """A cache between must not give one reader's page to another, who sends no Authorization either."""
     key = await before.key("install")
@@ -259,6 +263,11 @@ async def test_an_answer_depends_on_the_session(before: Running, recording: Reco
     answer = await before.ask(get("/team/dev/", [session("__token__", key)]))
     assert [value for name, value in answer.headers if name == "vary"] == ["Accept", "Authorization, X-Devpi-Auth"]
     assert recording.requests[-1].header("Authorization") == basic(SERVICE, "token")
+    for refused in (get("/team/dev/", [session("__token__", key[:-1])]), get("/-/auth"), get("/%2e")):
+        assert (await before.ask(refused)).header("Vary") == "Authorization, X-Devpi-Auth"
+    asked = [("X-Original-Method", "GET"), ("X-Original-URI", "/team/dev/+simple/acme-core/")]
+    yes = await before.ask(get("/-/auth", [*asked, session("__token__", key)]))
+    assert (yes.status, yes.header("Vary")) == (200, "Authorization, X-Devpi-Auth")
 
 
 async def test_two_credentials_are_refused_however_well_one_is_known(

@@ -71,6 +71,15 @@ def test_retry_after(seconds: int | None, shown: str | None) -> None:
     assert response.headers.get("Retry-After") == shown
 
 
+def test_a_refusal_depends_on_who_asks() -> None:
+    """By the one header of all indexes, or by those of this one."""
+    denial, request = Denial(Code.NOT_ALLOWED, SENTENCE), make_mocked_request("GET", "/")
+    assert respond(denial, request).headers["Vary"] == "Authorization"
+    assert (
+        respond(denial, request, varies="Authorization, X-Devpi-Auth").headers["Vary"] == "Authorization, X-Devpi-Auth"
+    )
+
+
 def test_a_reason_phrase_is_one_line_of_printable_ascii() -> None:
     """Even a sentence that went wrong cannot split the response or reach a terminal raw."""
     response = respond(

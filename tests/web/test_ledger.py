@@ -210,4 +210,5 @@ async def test_uses_and_rates_are_held(ledger: Ledger, held: Index) -> None:
     assert isinstance(spent, Denial)
     assert isinstance(fast, Denial)
     assert (spent.code, fast.code) == (Code.USES_SPENT, Code.RATE)
+    assert spent.reason.endswith(" was for 1 upload, and it is used up")
     assert fast.retry_after == 60

@@ -1,58 +1,29 @@
 """A push takes a grant in both indexes, is on record before devpi sees it, and other bytes never take a name."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from authproxy.config import load
-from authproxy.store import migrate
 from authproxy.web.pushing import BODY_LIMIT
-from authproxy.web.server import listening
-from tests.backend.test_push import DEV, SDIST, STABLE, WHEEL, Held, link
-from tests.peers.proxy import settings
+from tests.backend.test_push import DEV, SDIST, STABLE, WHEEL, link
+from tests.peers.forms import body_of, parts_of, post
+from tests.peers.packages import wheel
 from tests.peers.recording import Hang, Raw, RecordingIndex, Reply, Script, Seen
-from tests.peers.wire import Answer, basic, get
+from tests.peers.wire import Answer, basic, exchange, get
 from tests.web.conftest import Running
-from tests.web.pushes import BODIES, FIELDS, POLICIES, VALUES, pushing
+from tests.web.pushes import BODIES, FIELDS, VALUES, before_devpi, held, pushes, pushing
 from tests.web.test_upload import rows
 
 
 @pytest.fixture
 async def before(tmp_path: Path, recording: RecordingIndex, request: pytest.FixtureRequest) -> AsyncIterator[Running]:
     """A proxy before a devpi that holds a release; `request.param` holds settings that differ from the plain ones."""
-    recording.answer = Held()
-    backend: dict[str, object] = {
-        "flavour": "devpi",
-        "url": recording.url,
-        "indexes": [DEV, STABLE],
-        "username": "service",
-    }
-    backend |= {"password": {"file": "backend-password"}, "timeouts": {"read": "1s"}}
-    (tmp_path / "backend-password").write_text("s3cret-passw0rd")
-    (tmp_path / "backend-password").chmod(0o600)
-    (tmp_path / "state").mkdir()
-    more = {"key_policies": POLICIES, "backend": backend, **getattr(request, "param", {})}
-    file = tmp_path / "authproxy.yaml"
-    plain = settings(tmp_path, recording.url, address=("127.0.0.1", 0), **more)
-    file.write_text(json.dumps(plain | {"public_url": "https://pypi.acme.test/"}))
-    config = load(file)
-    await migrate(config.store)
-    async with listening(config) as (app, url):
-        where = urlsplit(url)
-        yield Running(app, (where.hostname or "", where.port or 0), file)
-
-
-def held(recording: RecordingIndex) -> Held:
-    assert isinstance(recording.answer, Held)
-    return recording.answer
-
-
-def pushes(recording: RecordingIndex) -> list[Seen]:
-    return [seen for seen in recording.requests if seen.method not in {"GET", "POST"}]
+    async with before_devpi(tmp_path, recording, getattr(request, "param", {})) as running:
+        yield running
 
 
 async def test_a_release_is_pushed_and_on_record(before: Running, recording: RecordingIndex) -> None:
@@ -122,6 +93,62 @@ async def test_a_value_that_is_none(
     answer = await before.ask(pushing(await before.key(), **{field: value}))
     assert (answer.status, words in answer.reason) == (400, True), answer
     recording.assert_saw_nothing()
+
+
+async def test_a_key_that_may_push_nothing_learns_no_names(before: Running, recording: RecordingIndex) -> None:
+    """And who may push somewhere learns of those indexes alone."""
+    answer = await before.ask(pushing(await before.key("upload"), target="team/other"))
+    assert (answer.status, "may not push" in answer.reason) == (403, True), answer
+    assert [index for index in (DEV, STABLE) if index in answer.text] == []
+    answer = await before.ask(pushing(await before.key("from"), target="team/other"))
+    assert (answer.status, f"it takes one of {DEV}, as written" in answer.reason) == (400, True), answer
+    recording.assert_saw_nothing()
+    assert [(row["action"], row["code"]) for row in rows(before)] == [
+        ("push", "not-allowed"),
+        ("push", "request-invalid"),
+    ]
+
+
+async def test_what_nobody_judged_is_no_success(
+    before: Running, recording: RecordingIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It came to the source past us in that very moment: an alarm, a refusal, and what the target has is what we know."""
+    index = held(recording)
+    index.target = [link(SDIST, "2")]
+    key = await before.key()
+    index.brought, index.copies = [link(SDIST, "9"), link("acme_core-1.0.egg", "8")], (WHEEL,)
+    answer = await before.ask(pushing(key))
+    assert (answer.status, "nobody judged that" in answer.reason) == (400, True), answer
+    assert (SDIST in answer.reason, "acme_core-1.0.egg" in answer.reason) == (True, True), answer
+    assert "a push brought files that nobody judged" in caplog.messages
+    found = sorted((row["outcome"], row["code"], row["filename"], row["sha256"]) for row in rows(before))
+    assert [row for row in found if row[0] == "denied"] == [
+        ("denied", "index-refused", "", ""),
+        ("denied", "index-refused", SDIST, "9" * 64),
+    ]
+    files = {row["filename"]: (row["sha256"], row["record_id"] is None) for row in rows(before, "files")}
+    assert files == {WHEEL: ("1" * 64, False), SDIST: ("9" * 64, True)}
+    assert rows(before, "claims") == []
+
+
+async def test_what_was_uploaded_to_the_target_meanwhile_is_no_alarm(
+    before: Running, recording: RecordingIndex
+) -> None:
+    """By somebody who may: it was judged."""
+    index, key = held(recording), await before.key("upload")
+    package = wheel("acme-core", "1.0", filename="acme_core-1.0-py2-none-any.whl")
+    raw = post(body_of(parts_of(package)), key=key, target=f"/{STABLE}/")
+    found: list[Answer] = []
+
+    def answer(seen: Seen) -> Script:
+        if seen.method == "PUSH":
+            found.append(exchange(before.address, raw))
+            index.brought = [link(package.filename, hashes={"sha256": hashlib.sha256(package.content).hexdigest()})]
+        return index(seen)
+
+    recording.answer = answer
+    assert (await before.ask(pushing(await before.key()))).status == 200
+    assert [each.status for each in found] == [200]
 
 
 async def test_who_and_how(before: Running, recording: RecordingIndex) -> None:
@@ -209,7 +236,8 @@ async def test_an_unknown_end_is_settled_by_whoever_comes_next(
     first = await before.ask(pushing(key))
     assert first.status in {502, 504}
     assert [row["outcome"] for row in rows(before)] == ["unknown"] * 2
-    assert len(rows(before, "claims")) == 2
+    claimed = sorted(row["index_name"] for row in rows(before, "claims"))
+    assert claimed == [f"{DEV} acme-core 1", STABLE, STABLE], "and the release stays as it is"
     index.target = [link(WHEEL, "1")]  # it came that far afterwards
     index.answer, index.copies = Reply(200), (SDIST,)
     assert (await before.ask(pushing(key))).status == 200

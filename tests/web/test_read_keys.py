@@ -107,3 +107,18 @@ async def test_head_of_the_list(running: Running, recording: RecordingIndex) -> 
     answer = await running.ask(head("HEAD", "/simple/", headers))
     assert answer.status == 200
     assert int(answer.header("Content-Length") or 0) != len(HTML)
+
+
+async def test_the_list_is_asked_for_in_a_form_that_can_be_read(running: Running, recording: RecordingIndex) -> None:
+    """Whatever the reader would take, and with the slash that indexes redirect to."""
+    recording.answer = lambda seen: index(seen) if seen.target.endswith("/") else Reply(303)
+    for accept in ("*/*", "application/json", "text/plain", f"{JSON_TYPE};q=1, text/html;q=0.1"):
+        assert (await asked(running, "/simple", "acme", ("Accept", accept))).status == 200, accept
+    assert {seen.target for seen in recording.requests} == {"/simple/"}
+    assert {seen.header("Accept") for seen in recording.requests} == {"text/html", JSON_TYPE}
+
+
+async def test_an_index_that_is_not_there_has_no_list(running: Running, recording: RecordingIndex) -> None:
+    """No alarm for the operator, and no 404 that would send a reader elsewhere."""
+    recording.answer = lambda _: Reply(404)
+    assert (await asked(running, "/simple/")).status == 403

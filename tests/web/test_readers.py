@@ -59,3 +59,20 @@ async def test_what_a_target_is_about_is_read_once(running: Running) -> None:
     first = readers.asked("GET", wheel)
     assert (readers.asked("GET", wheel) is first, first.project) == (True, "acme-core")
     assert readers.asked("HEAD", wheel) is not first
+
+
+async def test_a_yes_is_said_again_to_the_same_question_alone(running: Running) -> None:
+    """Another second, config, key or target is decided anew; a no is never remembered."""
+    parts, readers = running.app.parts, Readers(PYPISERVER)
+    reader, asked = await holder(running, "install"), readers.asked("GET", "/simple/acme-core/")
+    now = parts.now()
+    assert readers.may_read(parts.config, reader, asked, now=now) is None
+    nobody = replace(parts.config, policy=replace(parts.config.policy, key_policies={}))
+    assert readers.may_read(nobody, reader, asked, now=now) is not None
+    assert readers.may_read(parts.config, reader, asked, now=now) is None
+    assert reader.key is not None
+    gone = replace(reader, key=replace(reader.key, expires=now))
+    assert readers.may_read(parts.config, gone, asked, now=now) is not None
+    mortal = replace(reader, key=replace(reader.key, expires=now + 1))
+    assert readers.may_read(parts.config, mortal, asked, now=now) is None
+    assert readers.may_read(parts.config, mortal, asked, now=now + 1) is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp.http_parser
 import pytest
+from aiohttp.web import RequestHandler
 
 from authproxy.config import Config, load
 from authproxy.web import server
@@ -30,6 +31,17 @@ MALFORMED = {
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
 }
+
+
+async def test_nothing_is_kept_of_what_comes_behind_nonsense(running: Running) -> None:
+    """aiohttp keeps an error, with a copy of the piece, for each piece behind the first that it cannot parse."""
+    kept = {}
+    for kind in (server.Protocol, RequestHandler):
+        protocol = kind(server.ProxyServer(running.app), loop=asyncio.get_running_loop(), max_headers=server.HEADERS)
+        for _ in range(20):
+            protocol.data_received(b"x" * 100_000)
+        kept[kind] = len(protocol._messages)
+    assert kept == {server.Protocol: 1, RequestHandler: 20}
 
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
@@ -144,8 +156,20 @@ async def test_signals(running: Running, caplog: pytest.LogCaptureFixture) -> No
         assert len(configs) == 1
         assert "not reloaded" in caplog.text
         assert "nonsense" in caplog.text
+        assert not [each for each in caplog.records if each.levelno == logging.WARNING]
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(task, 5)
+
+
+async def test_what_a_reload_cannot_change_is_a_warning(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """Which settings wait for a restart, and what the file itself is warned of: seen at `log.level: warning` too."""
+    running.write(public_url="https://other.test/", reads="key", key_policies={})
+    reloading = server._Reloading(running.app, lambda: load(running.file))
+    with caplog.at_level(logging.WARNING):
+        await reloading._reload()
+    nobody, restart = caplog.records
+    assert "nobody can install" in nobody.getMessage()
+    assert (restart.levelname, restart.getMessage()) == ("WARNING", "restart for: public_url")
 
 
 async def test_a_taken_port_is_an_error_of_the_system(running: Running) -> None:

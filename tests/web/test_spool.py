@@ -105,3 +105,23 @@ async def test_cancelling_the_upload_leaves_no_thread_behind(tmp_path: Path) -> 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_what_the_kernel_takes_in_part_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """writev(2) takes 1,024 pieces, and may stop in the middle of one."""
+    pieces = [bytes([number % 256]) * (number % 7) for number in range(3000)]
+    whole = os.writev
+    monkeypatch.setattr(
+        os, "writev", lambda number, left: whole(number, [*left[:5], left[5][:1]] if left[5:] else left)
+    )
+    async with Spool(tmp_path, memory=0) as spool:
+        for piece in pieces:
+            spool.write(piece)
+        await spool.settle()
+        assert b"".join([chunk async for chunk in spool.chunks()]) == b"".join(pieces)
+        monkeypatch.undo()
+        for piece in pieces:
+            spool.write(piece)
+        await spool.settle()
+        with spool.reader() as reader:
+            assert reader.read() == b"".join(pieces) * 2

@@ -1,12 +1,15 @@
 """A yes is said again only while everything that it follows from is the same."""
 
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from authproxy.authority import Authority, NewKey
 from authproxy.config import load
+from authproxy.domain.keys import KeyId
 from tests.peers.wire import basic, get
 from tests.web.conftest import POLICIES, Running
 
@@ -36,6 +39,15 @@ async def issue(running: Running) -> tuple[str, bytes]:
 
 async def revoke(running: Running, key_id: str) -> None:
     await running.app.parts.store.revoke(key_id, running.app.parts.now())
+
+
+async def widen(running: Running, _key_id: str) -> None:
+    running.write(key_policies=POLICIES)
+    running.app.reload(load(running.file))
+
+
+async def resume(running: Running, key_id: str) -> None:
+    await running.app.parts.store.resume(KeyId(key_id), running.app.parts.now())
 
 
 async def pause(running: Running, key_id: str) -> None:
@@ -115,15 +127,36 @@ async def test_another_request_is_decided_anew(running: Running) -> None:
 
 @keyed
 async def test_a_no_is_not_remembered(running: Running) -> None:
-    """A key that gets its grant, and a key that is made, read from then on."""
-    _, ask = await issue(running)
+    """A key that gets its grant, and one that works again, read from then on."""
+    key_id, ask = await issue(running)
     for refused in (
         question(None),
         question(basic("__token__", "apx_nonsense")),
         ask.replace(WHEEL.encode(), b"/a/b/c"),
     ):
-        assert (await running.ask(refused)).status in (401, 403)
+        assert [(await running.ask(refused)).status for _ in range(2)] in ([401, 401], [403, 403])
     assert len(running.app.parts.yeses) == 0
+    for no, yes, status in ((narrow, widen, 403), (pause, resume, 401)):
+        await no(running, key_id)
+        assert [(await running.ask(ask)).status for _ in range(2)] == [status, status]
+        await yes(running, key_id)
+        assert [(await running.ask(ask)).status for _ in range(2)] == [200, 200]
+
+
+@keyed
+async def test_a_key_reads_as_soon_as_it_is_made(running: Running) -> None:
+    """Its very request was refused a moment before: the store did not know it, as one that is restored from a copy."""
+    parts = running.app.parts
+    key_id, ask = await issue(running)
+    record = await parts.store.key(KeyId(key_id))
+    assert record is not None
+    with closing(sqlite3.connect(running.file.parent / "authproxy.db")) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("DELETE FROM keys")
+        connection.commit()
+    assert [(await running.ask(ask)).status for _ in range(2)] == [401, 401]
+    await parts.store.add_key(record)
+    assert [(await running.ask(ask)).status for _ in range(2)] == [200, 200]
 
 
 @opened

@@ -16,6 +16,7 @@ from authproxy.cli.checkup.settings import (
     check_config,
     check_passwords,
     check_public_url,
+    check_readers,
     check_trusted_proxies,
 )
 from authproxy.cli.checkup.stored import check_store
@@ -27,6 +28,7 @@ Check = Callable[[Config], Iterator[Finding]]
 
 _CHECKS: Final[tuple[Check, ...]] = (
     check_config,
+    check_readers,
     check_public_url,
     check_trusted_proxies,
     check_descriptors,

@@ -38,6 +38,7 @@ class Dialect:
     bind: str  # how it is told to listen on loopback alone
     lock: str  # how it is told to ask for a password before an upload
     no_fallback: str
+    let: str  # how an account gets the right to upload; {} are the index and the account
 
 
 def _pypiserver_version(answer: Answer) -> str | None:
@@ -66,6 +67,7 @@ PYPISERVER: Final = Dialect(
     bind="start it with -i 127.0.0.1",
     lock="start it with -P HTPASSWD -a update, where HTPASSWD holds the proxy's account alone",
     no_fallback="start it with --disable-fallback",
+    let="put that account into the file that it is started with: -P HTPASSWD -a update",
 )
 
 DEVPI: Final = Dialect(
@@ -78,6 +80,7 @@ DEVPI: Final = Dialect(
     bind="start it with --host 127.0.0.1",
     lock="take :ANONYMOUS: out of the index's acl_upload",
     no_fallback="take the mirror out of the index's bases",
+    let="give that account the right to upload: devpi index {} acl_upload+={}",
 )
 
 DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({each.name: each for each in (PYPISERVER, DEVPI)})

@@ -102,7 +102,9 @@ def _account(peer: Peer, index: str) -> Iterator[Finding]:
         yield problem(
             "index-account",
             f"the index answers {answer.status} to an upload{at}",
-            "mend backend.url" + (", or make that index" if index else ""),
+            "look at the index's log"
+            if answer.status >= 500
+            else "mend backend.url" + (", or make that index" if index else ""),
         )
     elif peer.username is None:
         yield problem(
@@ -114,7 +116,7 @@ def _account(peer: Peer, index: str) -> Iterator[Finding]:
         yield problem(
             "index-account",
             f"the index refuses uploads by the account '{peer.username}'{at} ({answer.status})",
-            "mend backend.username and backend.password, or give that account the right to upload",
+            f"mend backend.username and backend.password, or {peer.dialect.let.format(index, peer.username)}",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
-from authproxy.config import Config
+from authproxy.config import LET_READ, NOBODY_READS, Config
 from authproxy.domain.passwords import Passwords
 
 # A network of this many addresses is one of containers or of one site's machines; what is larger has clients in it.
@@ -29,10 +29,18 @@ def is_loopback(host: str) -> bool:
 
 def check_config(config: Config) -> Iterator[Finding]:
     """What was not wrong enough for the configuration to be refused."""
-    for each in config.warnings:
+    warnings = [each for each in config.warnings if not each.sentence.startswith(NOBODY_READS)]
+    for each in warnings:
         yield warning("config", f"{each.file}:{each.line}: {each.sentence}", "mend it, and send the server SIGHUP")
-    if not config.warnings:
+    if not warnings:
         yield ok("config", f"{config.file} is valid")
+
+
+def check_readers(config: Config) -> Iterator[Finding]:
+    """Whether anybody may read at all. Nothing is said where somebody may."""
+    if config.nobody_reads:
+        advice = f"{LET_READ} of key_policies, send the server SIGHUP, and make each reader a key"
+        yield problem("readers", NOBODY_READS, advice)
 
 
 def check_public_url(config: Config) -> Iterator[Finding]:
@@ -42,7 +50,7 @@ def check_public_url(config: Config) -> Iterator[Finding]:
     if url.scheme == "http" and not is_loopback(host):
         yield warning(
             "public-url",
-            f"public_url is {config.public_url}: keys travel in the clear, and pip reads from no such index",
+            f"public_url is {config.public_url}: keys travel in the clear, and pip refuses http:// hosts",
             "put a web server with TLS before the proxy, and write its https:// address into public_url",
         )
     elif url.scheme == "http" and config.listen.port not in (0, port):

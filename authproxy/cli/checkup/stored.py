@@ -146,7 +146,7 @@ def _policies(config: Config, census: Census) -> Iterator[Finding]:
         yield warning(
             "policies",
             f"no live key uses the key policy {', '.join(repr(name) for name in unused)}",
-            "take it out of the configuration: what nobody needs is one more thing that a new key could be given",
+            "make a key under it, or take it out: what nobody needs is one more thing that a new key could be given",
         )
     if not lost and not (unused and census.live):
         yield ok("policies", f"the configuration has {_counted(len(known), 'key policy', 'key policies')}")

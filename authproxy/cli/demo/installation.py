@@ -60,7 +60,7 @@ _README = """\
 Make a key (it is shown once), upload with it, read without one:
 
     export AUTHPROXY_CONFIG={config}
-    authproxy key create --policy release --owner me --note "my laptop" --allow upload+create:{core}
+    {authproxy} key create --policy release --owner me --note "my laptop" --allow upload+create:{core}
 
     {upload}
 
@@ -68,7 +68,7 @@ Make a key (it is shown once), upload with it, read without one:
 
 | file | what it is |
 |---|---|
-| `authproxy.yaml` | the configuration; `authproxy config check --config {config}` reads it |
+| `authproxy.yaml` | the configuration; `{authproxy} config check --config {config}` reads it |
 | `backend-password` | the index's shared password; nobody but the proxy needs it any more |
 {files}
 | `authproxy.db` | the keys (hashed) and the record of every decision |
@@ -165,6 +165,7 @@ def _readme(made: Installation) -> str:
     return _README.format(
         index=shlex.join(made.index_command()),
         serve=shlex.join(made.proxy_command()),
+        authproxy=shlex.join([sys.executable, "-m", "authproxy"]),
         config=shlex.quote(str(made.config)),
         core=CORE,
         upload=twine_upload(made.url, "THE_KEY", made.files(CORE, "1.0")).line(),

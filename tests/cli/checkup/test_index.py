@@ -175,6 +175,7 @@ def decoded(seen: Seen) -> str:
             id="the other kind of index",
         ),
         pytest.param({"upload": Reply(404)}, {"index-account": "problem"}, "404 to an upload", id="no upload there"),
+        pytest.param({"upload": Reply(500)}, {"index-account": "problem"}, "look at the index's log", id="it fails"),
         pytest.param(
             {"page": Reply(403)}, {"index-account": "problem"}, "does not show", id="an account that may not list"
         ),
@@ -213,7 +214,7 @@ def test_other_servers(
         found.setdefault(each.name, []).append(each)
     bad = {name: str(each.verdict) for name, several in found.items() for each in several if each.verdict != "ok"}
     assert bad == expected
-    assert words in " ".join(each.sentence for several in found.values() for each in several)
+    assert words in " ".join(f"{each.sentence} {each.advice}" for several in found.values() for each in several)
 
 
 def test_the_proxys_password_goes_to_the_index_alone_and_only_where_it_is_asked(
@@ -263,7 +264,7 @@ def before_devpi(configured: Configured, cheap_devpi: Devpi) -> Callable[..., Co
     [
         pytest.param({}, {}, "devpi 6.", id="one that is well kept"),
         pytest.param({"password": "another"}, {"index-account": "problem"}, "(401)", id="a wrong password"),
-        pytest.param({"uploaders": ("team",)}, {"index-account": "problem"}, "(403)", id="no right to upload"),
+        pytest.param({"uploaders": ("team",)}, {"index-account": "problem"}, "acl_upload+=authproxy", id="no right"),
         pytest.param(
             {"index": "team/gone"}, {"index-account": "problem"}, "404 to an upload at team/gone", id="no index"
         ),
@@ -281,7 +282,7 @@ def test_devpi(
     """The same questions to devpi, whose serial number does not move."""
     found = look_at_devpi(cheap_devpi, before_devpi(**settings))
     assert verdicts(found) == expected
-    assert words in " ".join(each.sentence for each in found.values())
+    assert words in " ".join(f"{each.sentence} {each.advice}" for each in found.values())
     assert "waitress" in found["index"].sentence
 
 

@@ -9,6 +9,7 @@ from authproxy.cli.checkup.settings import (
     check_config,
     check_passwords,
     check_public_url,
+    check_readers,
     check_trusted_proxies,
     is_loopback,
 )
@@ -55,6 +56,21 @@ def test_what_the_configuration_itself_warns_of(configured: Configured) -> None:
     assert "everybody on this machine may read" in found.sentence
     assert "hunter2" not in found.sentence
     assert "\n" not in found.sentence
+
+
+def test_nobody_can_install(configured: Configured) -> None:
+    """Keys read, and no policy lets one: said as a problem and not as a warning too; a grant ends it."""
+    grant = {"actions": ["read"], "packages": ["*"]}
+    config = configured(reads="key", key_policies={"release": {"allow": [{**grant, "actions": ["upload"]}]}})
+    assert [each.verdict for each in check_config(config)] == ["ok"]
+    [found] = check_readers(config)
+    assert (found.verdict, found.sentence) == (
+        "problem",
+        "reads is key, and no key policy grants read: nobody can install",
+    )
+    assert "add {actions: [read], packages: [...]} to one of key_policies" in (found.advice or "")
+    for settings in ({"reads": "key", "key_policies": {"reader": {"allow": [grant]}}}, {"reads": "index"}):
+        assert list(check_readers(configured(**settings))) == []
 
 
 @pytest.mark.parametrize(

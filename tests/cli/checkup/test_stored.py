@@ -172,11 +172,25 @@ def test_a_store_that_was_left_in_the_middle(config: Config, monkeypatch: pytest
 def test_keys_that_end_soon_and_keys_that_never_do(config: Config) -> None:
     """Both are named, with their owners, and the first with the day on which it ends."""
     soon = replace(KEY, owner="soon@acme", expires=NOW + 30 * DAY, policy="nightly")
-    fill(config, LASTING, soon, replace(KEY, owner="ever@acme", expires=None), replace(KEY, expires=NOW - 1))
+    fill(
+        config,
+        LASTING,
+        replace(soon, created=NOW - 60 * DAY),
+        replace(KEY, owner="ever@acme", expires=None),
+        replace(KEY, expires=NOW - 1),
+    )
     ending, endless = look(config)["keys"]
     assert [each.verdict for each in (ending, endless)] == ["warning", "warning"]
     assert "1 key will end within 30 days: Abc123XYZ001 of soon@acme (2027-02-14)" in ending.sentence
     assert "1 key will never end: Abc123XYZ002 of ever@acme" in endless.sentence
+
+
+def test_keys_that_are_made_for_a_day(config: Config) -> None:
+    """They end soon all their life, and that is no news."""
+    day = replace(KEY, created=NOW - DAY // 2, expires=NOW + DAY // 2, policy="nightly")
+    fill(config, LASTING, day, replace(day, created=NOW, expires=NOW + 30 * DAY), replace(day, created=NOW - 40 * DAY))
+    [found] = look(config)["keys"]
+    assert "1 key will end within 30 days: Abc123XYZ003 of" in found.sentence
 
 
 def test_many_keys_are_counted(config: Config) -> None:
@@ -193,5 +207,6 @@ def test_policies_without_keys_and_keys_without_policies(config: Config) -> None
     lost, unused = look(config)["policies"]
     assert "'gone' (2 keys)" in lost.sentence
     assert "'nightly'" in unused.sentence
+    assert "make a key under it, or take it out" in str(unused.advice)
     assert "'release'" not in unused.sentence
     assert [each.verdict for each in (lost, unused)] == ["warning", "warning"]
