@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 
 # What `migrations` ends at. Stated here too, so that opening a store does not import Alembic (tests hold them equal).
-SCHEMA: Final = "0002"
+SCHEMA: Final = "0003"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -156,5 +157,46 @@ files: Final = Table(
     Column("removed", BigInteger),  # when it was deleted through us; the row stays, since a name is for one content
     UniqueConstraint("index_name", "identity"),
     Index(None, "index_name", "project"),
+    sqlite_autoincrement=True,
+)
+
+# The record's chain: a link for each decision and one for each end of it. A link's hash is over the one before and over
+# what the row says, so that a row that was changed, or is gone, shows.
+links: Final = Table(
+    "links",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("record_id", BigInteger, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("index_status", Integer),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# When each secret of a key was last used, at most a minute late; reads are in it, which are not on record.
+last_uses: Final = Table(
+    "last_uses",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("slot", Text, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("client", Text, nullable=False),
+)
+
+# Events on their way to a webhook.
+hooks: Final = Table(
+    "hooks",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("name", Text, nullable=False),  # of the webhook in the configuration
+    Column("event", Text, nullable=False),
+    Column("body", Text, nullable=False),  # JSON, as it will be sent
+    Column("tries", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Index(None, "due"),
     sqlite_autoincrement=True,
 )
