@@ -1,6 +1,7 @@
 # make demo     a real pypiserver, the proxy before it, keys, and lines to paste; make demo ARGS="--upstream devpi"
 # make test     every test, real clients included; make test ARGS="tests/domain -x" runs some of them
 # make check    lint, types, import contract, tests, and the coverage that the heart of the house has to have
+# make faults   hundreds of kills, thousands of power cuts, full disks: minutes
 # make bench    one table: direct, through the proxy, through nginx and HAProxy
 # All that is needed is installed into .venv: no environment has to be activated. PYTHON=... chooses another python.
 
@@ -13,7 +14,7 @@ export VENV PYTHON
 CORE := authproxy/domain/*,authproxy/backend/form*,authproxy/backend/framing*,authproxy/backend/grammar*,authproxy/backend/encoding*,authproxy/authority/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contract format bench dist clean
+.PHONY: help demo test check lint types contract format faults bench dist clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,6 +51,10 @@ contract: $(VENV)/.installed-check
 format: $(VENV)/.installed-check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Their small subset and the negative controls are part of every test run as well.
+faults: $(VENV)/.installed-check
+	$(BIN)/python -m pytest tests/faults -m "faults or not faults" -rP -n auto $(ARGS)
 
 bench: $(VENV)/.installed-check
 	@$(BIN)/python -m bench $(ARGS)

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench import bodies, devpi, flood, forward_auth, keys, reads, table, uploads
+from bench import bodies, devpi, flood, forward_auth, keys, reads, record, table, uploads
 from bench.run import Neighbours, Run
 
 ROWS = {
@@ -17,6 +17,7 @@ ROWS = {
     "forward-auth": forward_auth.measure,
     "keys": keys.measure,
     "flood": flood.measure,
+    "record": record.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 FOOTER = (

@@ -1,4 +1,4 @@
-"""The systemd unit: systemd itself finds nothing to say about it, and it stays as closed as it is."""
+"""The systemd units: systemd itself finds nothing to say about them, and they stay as closed as they are."""
 
 import re
 import shutil
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).parents[1] / "systemd" / "authproxy.service"
+FOLDER = Path(__file__).parents[1] / "systemd"
+UNIT = FOLDER / "authproxy.service"
+BACKUP = FOLDER / "authproxy-backup.service"
 LOOSEST = 1.5  # `systemd-analyze security`: 0 is closed, 10 is open
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
@@ -18,9 +20,10 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @needs_systemd
-def test_systemd_has_nothing_to_say_about_the_unit() -> None:
-    """Its verify exits with 0 on a misspelt directive, so stderr has to be empty too."""
-    ran = analyze("verify", UNIT)
+@pytest.mark.parametrize("unit", sorted(FOLDER.iterdir()), ids=lambda unit: unit.name)
+def test_systemd_has_nothing_to_say_about_the_unit(unit: Path) -> None:
+    """Its verify exits with 0 on a misspelt directive, so stderr has to be empty too. A timer needs its service."""
+    ran = analyze("verify", *({unit, unit.with_suffix(".service")}))
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -33,9 +36,10 @@ def test_control_a_misspelt_directive_is_seen(tmp_path: Path) -> None:
 
 
 @needs_systemd
-def test_the_unit_is_closed() -> None:
+@pytest.mark.parametrize("unit", [UNIT, BACKUP], ids=lambda unit: unit.name)
+def test_the_unit_is_closed(unit: Path) -> None:
     """No directive that hardens it may be lost unnoticed."""
-    said = analyze("security", "--offline=true", UNIT).stdout
+    said = analyze("security", "--offline=true", unit).stdout
     level = re.search(r"exposure level for \S+ ([\d.]+)", said)
     assert level, said
     assert float(level[1]) <= LOOSEST

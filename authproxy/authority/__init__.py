@@ -22,16 +22,17 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from authproxy.authority.hashing import HashingPool
 from authproxy.authority.presented import Presented
 from authproxy.authority.records import KeyRecords
 from authproxy.authority.throttle import Throttle
+from authproxy.authority.verdicts import NewKey, Rotated, Verification
 from authproxy.authority.verified import VerifiedKeys
 from authproxy.domain.access import Principal, PrincipalKind
-from authproxy.domain.grants import Grant
+from authproxy.domain.endings import current
 from authproxy.domain.keys import (
     KEY_ID_ENTROPY,
     SECRET_ENTROPY,
@@ -44,39 +45,17 @@ from authproxy.domain.keys import (
     mint,
     name_key,
     name_secret,
+    next_slot,
     parse,
 )
 from authproxy.domain.policy import DEAD_KEY
 from authproxy.domain.refusal import Code, Denial, Refused
-from authproxy.store import Store, StoreError
+from authproxy.store import Rotate, Store, StoreError, Unchanged
+
+__all__ = ["Authority", "NewKey", "Rotated", "Verification"]
 
 # Two ids of 71 random bits are equal once in a billion years of minting. Twice in a row is a broken source of entropy.
 MINT_ATTEMPTS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """What a new key shall be. Empty grants and networks: all that the policy allows. `expires` is in unix seconds."""
-
-    owner: str
-    note: str
-    policy: str
-    grants: tuple[Grant, ...] = ()
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    uses: int | None = None
-    expires: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What is to be said about a key string to an operator who holds it.
-
-    `problem` is None where the key works, else one of "malformed", "unknown" (no key has this id), "replaced" (the key
-    lives, this secret of it does not), "wrong secret", "revoked", "paused", "expired".
-    """
-
-    problem: str | None
-    record: KeyRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +160,31 @@ class Authority:
             else:
                 return record, text
 
+    async def rotate(
+        self, key_id: KeyId, overlap: int, *, now: int, again: bool = False, force: bool = False
+    ) -> Rotated | Unchanged:
+        """Give a key a second secret; the one it has ends after `overlap` seconds. `now` is unix seconds.
+
+        The new secret is nowhere else and cannot be had again: `again` replaces it while the old one still works, with
+        `force` even where it has been used. Once it is handed over, `Store.change_key` wants to know (`Shown`).
+        Raises StoreError, and Refused(BUSY).
+        """
+        done = Unchanged("changed")
+        for _ in range(MINT_ATTEMPTS):
+            record = await self._store.key(key_id)
+            newest = current(record) if record is not None else None
+            if newest is None:
+                return done if record else Unchanged("unknown")
+            secret, text = await self._secret(key_id, next_slot(newest.slot), now)
+            step = Rotate(secret, newest.slot, overlap, again=again, force=force)
+            stored = await self._store.change_key(key_id, step, now=now)
+            if isinstance(stored, KeyRecord):
+                return Rotated(stored, name_secret(key_id, secret.slot), text)
+            done = stored
+            if done.reason != "changed":
+                break
+        return done
+
     async def verify(self, text: str, *, now: int) -> Verification:
         """Say whether a key string works, and if not, why. For operators only: it tells what a 401 does not.
 
@@ -254,11 +258,7 @@ class Authority:
 
     async def _minted(self, spec: NewKey, now: int) -> tuple[KeyRecord, str]:
         key_id = name_key(self._entropy(KEY_ID_ENTROPY))
-        slot = SLOTS[0]
-        text = mint(self._prefix, name_secret(key_id, slot), self._entropy(SECRET_ENTROPY))
-        key = parse(text, self._prefix)
-        assert key is not None, "parse reads what mint writes"
-        digest = await self._hashing.hash(key.secret.reveal())
+        secret, text = await self._secret(key_id, SLOTS[0], now)
         record = KeyRecord(
             id=key_id,
             owner=spec.owner,
@@ -272,9 +272,15 @@ class Authority:
             expires=spec.expires,
             paused=False,
             revoked=None,
-            secrets=(Secret(slot, digest, now, None),),
+            secrets=(secret,),
         )
         return record, text
+
+    async def _secret(self, key_id: KeyId, slot: str, now: int) -> tuple[Secret, str]:
+        text = mint(self._prefix, name_secret(key_id, slot), self._entropy(SECRET_ENTROPY))
+        key = parse(text, self._prefix)
+        assert key is not None, "parse reads what mint writes"
+        return Secret(slot, await self._hashing.hash(key.secret.reveal()), now, None), text
 
 
 def _live_digest(record: KeyRecord | None, public_id: PublicId, now: int) -> str | None:

@@ -154,6 +154,18 @@ def page(index: str, project: ProjectName) -> str:
     return f"/{index}/{project}?ignore_bases="
 
 
+def projects(content: bytes) -> tuple[str, ...]:
+    """Read the names of the projects that an index has itself, without those of its bases.
+
+    Raises Refused (index-unreachable) for what is no description of an index.
+    """
+    try:
+        names = json.loads(content)["result"]["projects"]
+        return tuple(str(name) for name in names)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise refuse(Code.INDEX_UNREACHABLE, "the index listed its projects in a form that is not devpi's") from None
+
+
 _PATH: Final = re.compile(
     rf"/{_WORD}/{_WORD}/\+f/[0-9a-f]{{3}}/[0-9a-f]{{13}}/(?P<filename>[A-Za-z0-9][A-Za-z0-9._+!-]*)", re.ASCII
 )
@@ -231,6 +243,8 @@ def devpi(indexes: tuple[str, ...]) -> Flavour:
         reading=reading,
         filing=filing,
         page=page,
+        root=lambda index: f"/{index}",
+        projects=projects,
         accept="application/json",
         files=files,
         absent=frozenset({404, 410}),  # 410: "existed, deleted in later serial"

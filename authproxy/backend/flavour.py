@@ -132,10 +132,11 @@ class Flavour:
     index, and `target` says which of them we send it to.
     Filenames: `reading` is the index's own reading of one, the version as it stands there, or None where it would not
     list the file; `filing` says where it puts an upload, of the form's name, version and filename, or None for nowhere.
-    Listings: `page` gives the raw target of a project's listing in an index, to be asked for with `accept`; `files`
-    reads one, and None means that the index has no such project. `absent` are the statuses of a listing or a file that
-    mean the same. `standing` gives a raw target that is absent only where the index itself is, None where there is one
-    index alone; `recognises` reads from its answer whether the index knows who asked.
+    Listings: `root` gives the raw target of the list of an index's own projects, and `projects` reads their names from
+    it, as they stand there. `page` gives the raw target of a project's listing in an index, to be asked for with
+    `accept`; `files` reads one, and None means that the index has no such project. `absent` are the statuses of a
+    listing or a file that mean the same. `standing` gives a raw target that is absent only where the index itself is,
+    None where there is one index alone; `recognises` reads from its answer whether the index knows who asked.
     Headers: `outside` tells the index the scheme and the host that clients see. `login` is the raw target that gives a
     session token for the service account, None where there is none.
     Deletes: `removals`. `sessions`: of a client of the index's own, None where it has none.
@@ -149,6 +150,8 @@ class Flavour:
     reading: Callable[[str], tuple[ProjectName, str] | None]
     filing: Callable[[str, str, str], tuple[ProjectName, str] | None]
     page: Callable[[str, ProjectName], str]
+    root: Callable[[str], str]
+    projects: Callable[[bytes], tuple[str, ...]]
     accept: str
     files: Callable[[bytes], tuple[IndexFile, ...] | None]
     absent: frozenset[int]

@@ -112,10 +112,13 @@ def _belongs(file: IndexFile, project: ProjectName, version: str) -> bool:
     return file.artifact.project == project and same_version(file.artifact.version, version)
 
 
-async def carry_out(backend: Backend, push: Push, wanted: frozenset[str], address: str) -> PushAnswer:
+async def carry_out(
+    backend: Backend, push: Push, wanted: frozenset[str], address: str, replaceable: frozenset[str] = frozenset()
+) -> PushAnswer:
     """Ask devpi to push, if the source is still what was judged; say what became of it. Never raises for the index.
 
-    `wanted`: the identities of the files that the target does not have yet.
+    `wanted`: the identities of the files that the target does not have yet, as far as we know. One of them that came
+    there past us, with other bytes, ends the push unless it is `replaceable`: a volatile target would replace it.
     """
     try:
         before = await _listed(backend, push)
@@ -123,6 +126,7 @@ async def carry_out(backend: Backend, push: Push, wanted: frozenset[str], addres
         if again != push:
             changed = f"release {push.version} of {quoted(push.project)} changed in {push.source} meanwhile, try again"
             raise refuse(Code.BUSY, changed, retry_after=AGAIN)
+        _require_free(push, before, wanted - replaceable)
     except Refused as refused:
         return PushAnswer(dict.fromkeys(wanted, Outcome.FAILED), None, refused.denial)
     status, denial = await _asked(backend, push, address)
@@ -140,6 +144,17 @@ async def carry_out(backend: Backend, push: Push, wanted: frozenset[str], addres
     done = clear or (arrived and len(push.spelled) == 1)
     strange = _unjudged(push, before, after)
     return PushAnswer(outcomes, status, None if arrived else denial or why, done, strange)
+
+
+def _require_free(push: Push, before: "_Listing", wanted: frozenset[str]) -> None:
+    for file in before.values():
+        identity = None if file is None else file.artifact.identity
+        if file is not None and identity in wanted and file.digest != ("sha256", push.sha256(file.artifact.identity)):
+            raise refuse(
+                Code.FILE_EXISTS,
+                f"File already exists: {push.target} has {quoted(file.filename)} with other bytes, "
+                "release a new version instead",
+            )
 
 
 def _outcomes(push: Push, wanted: frozenset[str], after: "_Listing", missing: Outcome) -> dict[str, Outcome]:

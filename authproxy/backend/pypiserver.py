@@ -126,6 +126,14 @@ def files(content: bytes) -> tuple[IndexFile, ...]:
     return tuple(file for href in parser.hrefs if (file := _linked(href)) is not None)
 
 
+def projects(content: bytes) -> tuple[str, ...]:
+    """Read the names on the page of all projects, each from where its link leads."""
+    parser = _Anchors()
+    parser.feed(content.decode("utf-8", "replace"))
+    parser.close()
+    return tuple(unquote(href).rstrip("/").rpartition("/")[2] for href in parser.hrefs)
+
+
 class _Anchors(HTMLParser):
     """Collects where the anchors of a page lead."""
 
@@ -217,6 +225,8 @@ PYPISERVER = Flavour(
     reading=reading,
     filing=filing,
     page=page,
+    root=lambda _index: "/simple/",
+    projects=projects,
     accept="text/html",
     files=files,
     # A redirect is its way of saying "not here, ask the public index" (measured; `--disable-fallback` makes it a 404).

@@ -10,7 +10,7 @@ from typing import Final
 
 from authproxy.backend.answer import MISCONFIGURED, said_by
 from authproxy.backend.client import AGENT, ANSWER_LIMIT, Backend, whole
-from authproxy.backend.flavour import Removal, RemovalRequest
+from authproxy.backend.flavour import IndexFile, Removal, RemovalRequest
 from authproxy.domain.access import Outcome
 from authproxy.domain.names import ProjectName
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
@@ -54,15 +54,24 @@ async def carry_out(
             break
     names = frozenset(file.filename for file in removal.files)
     try:
-        page = await backend.listing(index, project)
-        again = None if page is None else backend.flavour.removals.planned(page, index, project, version)
+        again = await of_release(backend, index, project, version)
     except Refused as refused:
         return RemovalAnswer(Outcome.UNKNOWN, status, names, denial or refused.denial)
     if again is None:
         return RemovalAnswer(Outcome.REMOVED, status, frozenset())
-    left = frozenset(file.filename for file in again.files)
+    left = frozenset(file.filename for file in again)
     why = Denial(Code.INDEX_REFUSED, f"the index still has files of {quoted(project)} {version}: try again")
     return RemovalAnswer(Outcome.REFUSED, status, left, denial or why)
+
+
+async def of_release(backend: Backend, index: str, project: ProjectName, version: str) -> tuple[IndexFile, ...] | None:
+    """Read which package files the index has of a release, None where it has no such release.
+
+    Raises Refused (mismatch; what reading a listing raises).
+    """
+    page = await backend.listing(index, project)
+    found = None if page is None else backend.flavour.removals.planned(page, index, project, version)
+    return None if found is None else found.files
 
 
 async def _ask(backend: Backend, request: RemovalRequest, address: str) -> tuple[int, str]:

@@ -25,13 +25,14 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "serve": ("authproxy.cli.serve", "serve", "Run the proxy."),
     "demo": ("authproxy.cli.demo", "demo", "See it work: a real index, the proxy before it, keys, lines to paste."),
     "config": ("authproxy.cli.config", "config", "Check, show or describe the configuration."),
-    "key": ("authproxy.cli.key", "key", "Create, list, pause and revoke API keys."),
+    "key": ("authproxy.cli.key", "key", "Create, list, rotate, pause and revoke API keys."),
     "policy": ("authproxy.cli.policy", "policy", "Ask what a key may do, and why."),
     "audit": ("authproxy.cli.audit", "audit", "Ask the record of decisions."),
     "push": ("authproxy.cli.push", "push", "Copy a release from one index of devpi into another."),
+    "webhook": ("authproxy.cli.webhook", "webhook", "See how webhooks fare, and try one."),
     "client-config": ("authproxy.cli.clientconfig", "client_config", "Print what a client needs to use the proxy."),
     "doctor": ("authproxy.cli.doctor", "doctor", "Look for what is wrong, and say what to do."),
-    "db": ("authproxy.cli.db", "db", "Bring the store up to date."),
+    "db": ("authproxy.cli.db", "db", "Bring the store up to date, back it up, restore it."),
     "completion": ("authproxy.cli.completion", "completion", "Print the completion script of a shell."),
 }
 

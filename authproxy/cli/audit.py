@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authproxy.cli.adopt import adopt
 from authproxy.cli.options import load_config, opened, prints, takes_config
 from authproxy.cli.output import Output, moment, say
+from authproxy.cli.proof import checkpoint, prune, verify
+from authproxy.cli.reconcile import reconcile
+from authproxy.cli.trail import export, file, tail
 
 if TYPE_CHECKING:
     from authproxy.config import Config
@@ -19,6 +23,10 @@ COLUMNS = ("user", "package", "index", "address", "last", "tries", "stored", "cl
 @click.group(short_help="Ask the record of decisions.")
 def audit() -> None:
     """Ask the record of decisions."""
+
+
+for command in (tail, export, file, verify, checkpoint, prune, reconcile, adopt):
+    audit.add_command(command)
 
 
 @audit.command(short_help="List who still uses a password of the index.")

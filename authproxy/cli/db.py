@@ -1,4 +1,4 @@
-"""`authproxy db`: the store's schema. What the tables are is the store's own affair."""
+"""`authproxy db`: the store as a file. What the tables are is the store's own affair."""
 
 import asyncio
 from pathlib import Path
@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authproxy.cli.backups import backup, document_of, inspected_lines, restore
 from authproxy.cli.failures import Exit, Failure
-from authproxy.cli.options import load_config, opened, prints, store_errors, takes_config
+from authproxy.cli.options import NAME_ONE, load_config, may_take_config, opened, prints, store_errors, takes_config
 from authproxy.cli.output import Output
 
 if TYPE_CHECKING:
     from authproxy.config import Config
 
 
-@click.group(short_help="Bring the store up to date.")
+@click.group(short_help="Bring the store up to date, back it up, restore it.")
 def db() -> None:
-    """Bring the store up to date."""
+    """Bring the store up to date, back it up, restore it."""
+
+
+for command in (backup, restore):
+    db.add_command(command)
 
 
 @db.command(short_help="Create the store, or bring it to this version's schema.")
@@ -38,28 +43,60 @@ def migrate(config_path: Path, out: Output) -> None:
     out.document({"store": config.store, "migrated": not was_current}, [f"{_name(config)} {state}"])
 
 
-@db.command(short_help="Say whether the store can be used as it is.")
-@takes_config
+@db.command(short_help="Say whether the store, or a backup, can be used as it is.")
+@may_take_config
 @prints
-def check(config_path: Path, out: Output) -> Exit:
-    """Say whether the store exists, can be opened and is at the schema of this version.
+@click.argument("path", type=click.Path(path_type=Path), required=False, metavar="[FILE]")
+def check(config_path: Path | None, out: Output, path: Path | None) -> Exit:
+    """Say whether the store exists, can be opened and is at the schema of this version, and its youngest rows fit.
 
-    Exit status 0: it is. 3: it is not, and the answer says what to do.
+    For all rows there is `authproxy audit verify`.
+
+    With FILE look at a backup instead, at every page and row of it; that needs no configuration.
+
+    Exit status 0: it can be used. 3: it cannot, and the answer says what to do.
     """
+    if path is not None:
+        return _check_file(out, path)
+    if config_path is None:
+        raise click.UsageError(NAME_ONE)
     config = load_config(config_path)
     try:
         with store_errors():
-            asyncio.run(_ping(config))
+            flaw = asyncio.run(_flaw(config))
     except Failure as failure:
-        out.document({"usable": False, "problem": str(failure)}, [str(failure)])
-        return Exit.NO
+        return _no(out, str(failure))
+    if flaw is not None:
+        return _no(out, f"{flaw} in the record: `authproxy audit verify` looks at all of it")
     out.document({"usable": True, "problem": None}, [f"{_name(config)} can be used"])
     return Exit.DONE
 
 
-async def _ping(config: "Config") -> None:
+def _check_file(out: Output, path: Path) -> Exit:
+    from authproxy.store.backups import inspect
+
+    try:
+        with store_errors():
+            found = inspect(path)
+    except Failure as failure:
+        return _no(out, str(failure))
+    if found.flaw is not None:
+        return _no(out, f"{found.flaw} in the record of {path}; the keys in it can be used")
+    out.document({"usable": True, "problem": None} | document_of(found), inspected_lines(found))
+    return Exit.DONE
+
+
+def _no(out: Output, problem: str) -> Exit:
+    out.document({"usable": False, "problem": problem}, [problem])
+    return Exit.NO
+
+
+async def _flaw(config: "Config") -> str | None:
+    """Say what does not fit among the youngest rows of the record."""
     async with opened(config) as store:
         await store.ping()
+        found = await store.record.verify_young()
+    return None if found is None else found.sentence
 
 
 def _name(config: "Config") -> str:

@@ -1,21 +1,22 @@
-"""`authproxy key`: create, list, show, revoke, pause, resume, verify.
+"""`authproxy key`: create, list, show, rotate, extend, revoke, pause, resume, verify.
 
 Keys are named by the 12 characters that every listing shows, never by themselves: what stands in an argument can be
-read by every user of the machine (CWE-214). A key is printed once, by `key create`.
+read by every user of the machine (CWE-214). A key is printed once, by `key create`
+and `key rotate`.
 """
 
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli import lifecycle, verifying
+from authproxy.cli import extending, keylist, lifecycle, rotating, verifying
 from authproxy.cli.failures import Failure, sentence_of
-from authproxy.cli.issuing import NOTE_LIMIT, OWNER_LIMIT, Issued, Life, Order, allowed, flawed_text, issue
+from authproxy.cli.issuing import NOTE_LIMIT, OWNER_LIMIT, Issued, Life, Order, flawed_text, issue
+from authproxy.cli.keyview import life_of, lines_of
 from authproxy.cli.options import asked, load_config, opened, prints, takes_config
 from authproxy.cli.output import Output, moment, say
 from authproxy.cli.values import CIDR, DURATION, GRANT, KEY_ID
@@ -25,14 +26,10 @@ from authproxy.domain.rules import Network
 
 if TYPE_CHECKING:
     from authproxy.config import Config
+    from authproxy.store import KeyLife
 
 
-COLUMNS = ("id", "state", "policy", "owner", "allow", "expires", "used", "note")
-# What `used` counts: neither requests nor uploads of what the index has already.
-STORED = "files stored"
-
-# Rows between two writes of a listing: a screenful or two, and all that is ever held in memory.
-BATCH = 500
+NO_KEY = "there is no key {id}: `authproxy key list` shows those that there are"
 
 
 def now() -> int:
@@ -40,9 +37,9 @@ def now() -> int:
     return int(time.time())
 
 
-@click.group(short_help="Create, list, pause and revoke API keys.")
+@click.group(short_help="Create, list, rotate, pause and revoke API keys.")
 def key() -> None:
-    """Create, list, pause and revoke API keys.
+    """Create, list, rotate, pause and revoke API keys.
 
     ID is the 12 characters of a key after its prefix, as listings, logs and error messages show them.
     """
@@ -123,68 +120,6 @@ async def _revoke(config: "Config", key_id: KeyId) -> None:
         await store.revoke(key_id, now())
 
 
-def state_of(record: KeyRecord, at: int) -> str:
-    """`live`, or why the key does not work."""
-    return record.dead(at) or "live"
-
-
-def document_of(config: "Config", record: KeyRecord, at: int) -> dict[str, object]:
-    """A key as `--json` shows it. Never a digest: whoever has one can try secrets at home."""
-    return {
-        "id": record.id,
-        "state": state_of(record, at),
-        "owner": record.owner,
-        "note": record.note,
-        "policy": record.policy,
-        "allow": list(allowed(config, record)),
-        "networks": [str(network) for network in record.networks],
-        "uses": record.uses,
-        "used": record.used,
-        "created": moment(record.created),
-        "expires": moment(record.expires),
-        "revoked": moment(record.revoked),
-    }
-
-
-@key.command("list", short_help="List keys.")
-@takes_config
-@prints
-@click.option("--policy", metavar="NAME", help="Only keys of this policy.")
-@click.option("--owner", metavar="WHO", help="Only keys of this owner.")
-@click.option("--state", type=click.Choice(["live", "paused", "revoked", "expired"]), help="Only keys in this state.")
-def list_(config_path: Path, out: Output, policy: str | None, owner: str | None, state: str | None) -> None:
-    """List keys, oldest first.
-
-    "files stored" counts the files that came into the index by the key, and is what `--uses` limits. Reads, refusals
-    and the same bytes again do not count. In JSON it is `used`.
-    """
-    asyncio.run(_list(load_config(config_path), out, policy, owner, state))
-
-
-async def _list(config: "Config", out: Output, policy: str | None, owner: str | None, state: str | None) -> None:
-    from authproxy.store import KeyState
-
-    at = now()
-    async with opened(config) as store:
-        wanted = KeyState(state) if state else None
-        with out.listing(COLUMNS, used=STORED) as listing:
-            async for batch in _batches(store.keys(policy=policy, owner=owner, state=wanted, now=at)):
-                listing.add([document_of(config, record, at) for record in batch])
-        if not (listing.rows or out.json):
-            say("there are no such keys" if policy or owner or state else "there are no keys yet")
-
-
-async def _batches(records: AsyncIterator[KeyRecord]) -> AsyncIterator[list[KeyRecord]]:
-    batch: list[KeyRecord] = []
-    async for record in records:
-        batch.append(record)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 @key.command(short_help="Show one key.")
 @takes_config
 @prints
@@ -192,18 +127,23 @@ async def _batches(records: AsyncIterator[KeyRecord]) -> AsyncIterator[list[KeyR
 def show(config_path: Path, out: Output, key_id: KeyId) -> None:
     """Show what is known of a key, and what it may do today."""
     config = load_config(config_path)
-    record = asyncio.run(find(config, key_id))
-    shown = document_of(config, record, now())
-    if record.policy not in config.policy.key_policies:
-        say(f"the configuration has no key policy {record.policy!r} any more: the key may do nothing")
-    heads = {"used": STORED}
-    out.document(shown, [f"{heads.get(name, name) + ':':<13} {_plain(value)}" for name, value in shown.items()])
+    life = asyncio.run(_life(config, key_id))
+    shown = life_of(config, life, now())
+    if life.key.policy not in config.policy.key_policies:
+        say(f"the configuration has no key policy {life.key.policy!r} any more: the key may do nothing")
+    if life.unseen is not None:
+        say(
+            f"the new secret {key_id}{life.unseen} may never have been printed: `authproxy key rotate {key_id} --again`"
+        )
+    out.document(shown, lines_of(shown))
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"
-    return "-" if value in (None, "") else str(value)
+async def _life(config: "Config", key_id: KeyId) -> "KeyLife":
+    async with opened(config) as store:
+        life = await store.life(key_id)
+    if life is None:
+        raise Failure(NO_KEY.format(id=key_id))
+    return life
 
 
 async def find(config: "Config", key_id: KeyId) -> KeyRecord:
@@ -211,9 +151,17 @@ async def find(config: "Config", key_id: KeyId) -> KeyRecord:
     async with opened(config) as store:
         record = await store.key(key_id)
     if record is None:
-        raise Failure(f"there is no key {key_id}: `authproxy key list` shows those that there are")
+        raise Failure(NO_KEY.format(id=key_id))
     return record
 
 
-for command in (lifecycle.revoke, lifecycle.pause, lifecycle.resume, verifying.verify):
+for command in (
+    keylist.list_,
+    rotating.rotate,
+    extending.extend,
+    lifecycle.revoke,
+    lifecycle.pause,
+    lifecycle.resume,
+    verifying.verify,
+):
     key.add_command(command)

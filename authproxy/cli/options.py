@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from authproxy.authority import Authority
     from authproxy.config import Config, ConfigProblems
     from authproxy.store import Store
+    from authproxy.web.ledger import Ledger
 
 CONFIG_VARIABLE = "AUTHPROXY_CONFIG"
+NAME_ONE = f"name the configuration: --config FILE, or {CONFIG_VARIABLE} in the environment"
 
 
 def takes_config(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +48,7 @@ def _with_config(command: Callable[..., Any], *, required: bool) -> Callable[...
             chosen = Path(named).absolute()
             click.get_current_context().meta[CONFIG_VARIABLE] = True
         if required and not chosen:
-            raise click.UsageError(f"name the configuration: --config FILE, or {CONFIG_VARIABLE} in the environment")
+            raise click.UsageError(NAME_ONE)
         return command(*args, config_path=Path(chosen) if chosen else None, **options)
 
     return click.option(
@@ -60,10 +62,18 @@ def _with_config(command: Callable[..., Any], *, required: bool) -> Callable[...
 
 def prints(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command that prints something `--json` and `-o FILE`, and call it with `out`."""
+    return _with_output(command, keep=False)
 
+
+def prints_as_it_goes(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Do as `prints` does; and what stands in FILE stays there, also where the command then fails."""
+    return _with_output(command, keep=True)
+
+
+def _with_output(command: Callable[..., Any], *, keep: bool) -> Callable[..., Any]:
     @functools.wraps(command)
     def called(*args: Any, as_json: bool, file: Path | None, **options: Any) -> Any:
-        with destination(file) as stream:
+        with destination(file, keep=keep) as stream:
             return command(*args, out=Output(as_json, stream), **options)
 
     for option in (
@@ -76,12 +86,12 @@ def prints(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def load_config(path: Path) -> "Config":
-    """Read the configuration, or fail with every problem that it has."""
+def load_config(path: Path, *, secrets: bool = True) -> "Config":
+    """Read the configuration, or fail with every problem that it has; `secrets` says whether those are read too."""
     from authproxy.config import ConfigProblems, load
 
     try:
-        return load(path)
+        return load(path, secrets=secrets)
     except ConfigProblems as found:
         head = "the configuration cannot be used:\n" if any(each.line for each in found.problems) else ""
         raise Failure(f"{head}{found}" if head else unread(found)) from None
@@ -112,7 +122,7 @@ async def opened(config: "Config", *, create: bool = False) -> AsyncIterator["St
     with store_errors():
         if create and (made := await create_store(config)):
             say(f"made a new store: {made}")
-        store = await Store.open(config.store)
+        store = await Store.open(config.store, config.wanted)
         try:
             yield store
         finally:
@@ -152,6 +162,17 @@ async def key_authority(config: "Config", store: "Store") -> AsyncIterator["Auth
         )
     finally:
         hashing.close()
+
+
+@asynccontextmanager
+async def index_ledger(config: "Config", store: "Store") -> AsyncIterator["Ledger"]:
+    """What the index holds, as the server sees it: for a command that asks the index itself."""
+    from authproxy.backend.client import Backend
+    from authproxy.web.ledger import Ledger
+    from authproxy.web.parts import flavour_of, upstream_of
+
+    async with Backend(upstream_of(config), flavour_of(config)) as backend:
+        yield Ledger(store, backend)
 
 
 def asked(value: str | None, flag: str, question: str) -> str:

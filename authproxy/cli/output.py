@@ -83,6 +83,14 @@ class Output:
             for line in lines:
                 self._write(printable(line))
 
+    def line(self, document: Row, cells: Iterable[object]) -> None:
+        """Print one of many things as it comes: JSON on a line of its own, or cells between tabs. Raises OSError.
+
+        When this returns, the line has arrived.
+        """
+        self._write(json.dumps(document) if self.json else "\t".join(map(_cell, cells)))
+        self.settle()
+
     def listing(self, columns: Sequence[str], **heads: str) -> "Listing":
         """Begin a list of things that all have `columns`; `heads` are those that a person reads under another name."""
         return Listing(self, tuple(columns), heads)
@@ -175,8 +183,10 @@ def _cell(value: object) -> str:
 
 
 @contextlib.contextmanager
-def destination(path: Path | None) -> Iterator[TextIO]:
+def destination(path: Path | None, *, keep: bool = False) -> Iterator[TextIO]:
     """Yield stdout, or a new file that nobody else may read and that is removed again where the command fails.
+
+    With `keep` only an empty file is removed: what stands in it may be all that there is of a new key.
 
     The file must not exist: what stands there may be the only copy of another key. It is made before the command
     does its work, so that a key is never minted for a path that cannot be written.
@@ -196,5 +206,6 @@ def destination(path: Path | None) -> Iterator[TextIO]:
             stream.flush()
             os.fsync(descriptor)
     except BaseException:
-        path.unlink(missing_ok=True)
+        if not keep or not path.exists() or path.stat().st_size == 0:
+            path.unlink(missing_ok=True)
         raise

@@ -1,36 +1,36 @@
 """`authproxy policy explain`: what the proxy would answer, and which rule and grant decide.
 
 It takes the same walk that decides in the server, so its answer is the server's. What nobody named (a file, a size, an
-address) is not judged, and the answer says so.
+address) is not judged, and the answer says so. The other questions about policies have modules beside this one.
 """
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from authproxy.cli import policydiff, policyrecord, policywhocan
 from authproxy.cli.failures import Exit
 from authproxy.cli.key import find, now
 from authproxy.cli.options import load_config, prints, takes_config
 from authproxy.cli.output import Output
-from authproxy.cli.values import ADDRESS, FILENAME, INDEX, KEY_ID, PROJECT, SIZE, VERSION
-from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.cli.policyanswer import answer_document, answer_lines
+from authproxy.cli.policyquestion import ACTIONS, Question, read_question, takes_question
+from authproxy.cli.values import KEY_ID, PROJECT
+from authproxy.domain.access import Principal, PrincipalKind
 from authproxy.domain.explanation import Explanation
-from authproxy.domain.grants import Action
+from authproxy.domain.grants import MAKING
+from authproxy.domain.holders import NOWHERE
 from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.domain.names import Artifact, ProjectName, same_version
+from authproxy.domain.names import ProjectName
+from authproxy.domain.networks import shared
 from authproxy.domain.policy import explain as walk
-from authproxy.domain.refusal import Denial, quoted
+from authproxy.domain.refusal import Denial
 
 if TYPE_CHECKING:
     from authproxy.config import Config
-
-# Stands in where no address was named; `walk` does not look at it then.
-NOWHERE = IPv4Address(0)
 
 
 @click.group(short_help="Ask what a key may do, and why.")
@@ -38,64 +38,48 @@ def policy() -> None:
     """Ask what a key may do, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked. What is None is not judged."""
-
-    action: Action
-    project: ProjectName | None
-    version: str | None
-    artifact: Artifact | None
-    size: int | None
-    address: IPv4Address | IPv6Address | None
-    index: str | None
-    source: str | None
-
-    def __str__(self) -> str:
-        version = self.version or (self.artifact.version if self.artifact else None)
-        return " ".join(filter(None, (str(self.action), self.project or "the list of all projects", version)))
-
-
-def _disagreement(question: Question) -> str | None:
-    """Say where the file named is not of the project and version named; the proxy would refuse such a form."""
-    file = question.artifact
-    if file is None:
-        return None
-    if file.project != question.project:
-        return f"the file {quoted(file.filename)} is of the project {quoted(file.project)}, not {question.project}"
-    if question.version is not None and not same_version(file.version, question.version):
-        return f"the file {quoted(file.filename)} is of version {file.version}, not {question.version}"
-    return None
+policy.add_command(policywhocan.who_can)
+policy.add_command(policydiff.diff)
 
 
 @policy.command(short_help="Say whether a key may do something, and which rule and grant decide.")
 @takes_config
 @prints
-@click.option("--key", "key_id", metavar="ID", type=KEY_ID, required=True, help="Whose question it is.")
-@click.argument("action", type=click.Choice([str(each) for each in Action]))
+@click.option("--key", "key_id", metavar="ID", type=KEY_ID, help="Whose question it is.")
+@click.option("--record", "number", metavar="NUMBER", type=click.IntRange(min=1), help="Ask again what a row answered.")
+@click.argument("action", type=ACTIONS, required=False)
 @click.argument("project", type=PROJECT, required=False)
-@click.option("--version", type=VERSION, help="The version of the upload.")
-@click.option("--file", "artifact", metavar="NAME", type=FILENAME, help="The name of the file.")
-@click.option("--index", metavar="USER/INDEX", type=INDEX, help="Which of devpi's indexes, where there are several.")
-@click.option("--source", metavar="USER/INDEX", type=INDEX, help="Of a push: the index that it takes from.")
-@click.option("--size", metavar="SIZE", type=SIZE, help="Its size, in bytes or as 20MiB.")
-@click.option("--address", "--network", "address", metavar="IP", type=ADDRESS, help="Where the request comes from.")
-def explain(config_path: Path, out: Output, key_id: KeyId, **asked: Any) -> Exit:
+@takes_question
+def explain(
+    *,
+    config_path: Path,
+    out: Output,
+    key_id: KeyId | None,
+    number: int | None,
+    action: str | None,
+    project: ProjectName | None,
+    **asked: Any,
+) -> Exit:
     """Say whether a key may do ACTION to PROJECT, and which rule and grant decide.
+
+    With --record NUMBER the question is the one of that row of the record: what was decided then, and what the rules
+    of today say.
 
     Exit status 0: it may. 3: it may not, and the last line says why.
     """
-    question = Question(**{**asked, "action": Action(asked["action"])})
-    if question.action is not Action.READ and question.project is None:
-        raise click.UsageError(f"name the project behind `{question.action}`")
-    if (question.action is Action.PUSH) != (question.source is not None):
-        raise click.UsageError("a push, and nothing else, takes --source: the index that it takes from")
-    if flaw := _disagreement(question):
-        raise click.UsageError(flaw)
+    if number is not None:
+        if key_id is not None or action is not None or any(each is not None for each in asked.values()):
+            raise click.UsageError("--record names a whole question: leave out the rest")
+        return policyrecord.explain_row(load_config(config_path), out, number)
+    if key_id is None or action is None:
+        raise click.UsageError("name the key and what it would do: --key ID ACTION PROJECT, or --record NUMBER")
+    question = read_question(action, project, **asked)
     config = load_config(config_path)
     record = asyncio.run(find(config, key_id))
     explanation = _explain(config, record, question)
-    out.document(_document(record, question, explanation), _lines(record, question, explanation))
+    conditions = conditions_of(config, record, question, explanation)
+    document = _document(record, question, explanation) | {"conditions": conditions}
+    out.document(document, _lines(record, question, explanation, conditions))
     return Exit.NO if isinstance(explanation.decision, Denial) else Exit.DONE
 
 
@@ -109,55 +93,35 @@ def _explain(config: "Config", record: KeyRecord, question: Question) -> Explana
     return walk(
         config.policy,
         principal,
-        Access(
-            question.action,
-            _index(config, question.index),
-            question.project,
-            question.artifact,
-            question.size,
-            source=None if question.source is None else _index(config, question.source),
-        ),
+        question.access(config),
         now=now(),
         version=question.version,
+        filetype=question.filetype,
         placed=question.address is not None,
     )
 
 
-def _index(config: "Config", named: str | None) -> str:
-    """Return the index that is meant; there must be no doubt."""
-    from authproxy.backend.pypiserver import INDEX as PYPISERVER
-
-    indexes = config.backend.indexes or (PYPISERVER,)
-    if named is None and len(indexes) == 1:
-        return indexes[0]
-    if named not in indexes:
-        raise click.UsageError(f"name the index that is meant: --index {' or '.join(indexes)}")
-    return named
+def conditions_of(config: "Config", record: KeyRecord, question: Question, explanation: Explanation) -> list[str]:
+    """Say what a yes still hangs on: what was not asked, and what only the index knows."""
+    decision = explanation.decision
+    if isinstance(decision, Denial):
+        return []
+    places = shared(config.policy.key_policies[record.policy].networks, record.networks)
+    conditions = []
+    if question.address is None and places:
+        conditions.append(f"only from {', '.join(map(str, places))}")
+    if question.action in MAKING and not decision.may_create:
+        conditions.append("if the index has the project")
+    return conditions
 
 
 def _document(record: KeyRecord, question: Question, explanation: Explanation) -> dict[str, object]:
-    decision = explanation.decision
-    document: dict[str, object] = {
-        "allowed": not isinstance(decision, Denial),
-        "key": record.id,
-        "action": question.action,
-        "project": question.project,
-        "rule": explanation.rule_label,
-        "grant": explanation.grant_text,
-    }
-    if isinstance(decision, Denial):
-        document |= {"code": decision.code, "reason": explanation.steps[-1].sentence}
-    else:
-        document |= {"create": decision.may_create, "overwrite": decision.overwrite, "metadata": decision.metadata}
-    steps = [{"name": step.name, "passed": step.passed, "sentence": step.sentence} for step in explanation.steps]
-    return document | {"steps": steps}
+    whose = {"key": record.id, "action": question.action, "project": question.project}
+    return {"allowed": not isinstance(explanation.decision, Denial)} | whose | answer_document(explanation)
 
 
-def _lines(record: KeyRecord, question: Question, explanation: Explanation) -> Iterator[str]:
+def _lines(record: KeyRecord, question: Question, explanation: Explanation, conditions: list[str]) -> Iterator[str]:
     refused = isinstance(explanation.decision, Denial)
-    yield f"{'no' if refused else 'yes'}: key {record.id} may {'not ' if refused else ''}{question}"
-    yield f"  rule   {explanation.rule_label or '-'}"
-    yield f"  grant  {explanation.grant_text or '-'}"
-    yield ""
-    for step in explanation.steps:
-        yield f"  {'✓' if step.passed else '✗'} {step.name:<10} {step.sentence}"
+    told = ", ".join([f"key {record.id} may {'not ' if refused else ''}{question}", *conditions])
+    yield f"{'no' if refused else 'yes'}: {told}"
+    yield from answer_lines(explanation)

@@ -3,13 +3,15 @@
 The readers themselves stand in the rooms below; here their refusals become click's.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import click
 
-from authproxy.cli.issuing import Life
+from authproxy.cli.issuing import DAY, Life
 from authproxy.cli.logs import redact
 from authproxy.domain.grants import index_name, parse_grant
 from authproxy.domain.keys import KeyId, read_key_id
@@ -19,6 +21,8 @@ from authproxy.domain.rules import Network
 
 # More of it than this does not help whoever mistyped an id.
 SHOWN = 40
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 WHOLE_KEY = (
     "that is a whole key, and now it stands in the shell's history: "
@@ -74,6 +78,24 @@ def _life(text: str) -> int | Life:
     return Life.NEVER if seconds is None else seconds
 
 
+def _moment(text: str) -> int:
+    """Unix seconds; a day alone is its beginning."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"'{text[:SHOWN]}' is no time: write one as in 2027-01-31 or 2027-01-31T12:00:00Z") from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return int(found.timestamp())
+    except (OverflowError, ValueError):
+        raise ValueError(f"'{text[:SHOWN]}' is too far away") from None
+
+
+def _last_day(text: str) -> int:
+    """Unix seconds; a day alone counts as a whole, so that what lasts until a day lasts through it."""
+    return _moment(text) + (DAY if _DAY.fullmatch(text) else 0)
+
+
 def _size(text: str) -> int:
     from authproxy.config.values import size
 
@@ -86,6 +108,8 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "cidr": _network,
     "address": _address,
     "duration": _life,
+    "moment": _moment,
+    "until": _last_day,
     "size": _size,
     "project": project_name,
     "version": version_text,
@@ -93,4 +117,4 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "index": index_name,
 }
 
-KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME, INDEX = map(Typed, _READERS)
+KEY_ID, GRANT, CIDR, ADDRESS, DURATION, MOMENT, UNTIL, SIZE, PROJECT, VERSION, FILENAME, INDEX = map(Typed, _READERS)

@@ -23,10 +23,12 @@ from authproxy.config.settings import (
     LogLevel,
     LogSettings,
     Reads,
+    RecordSettings,
     SecretReference,
     SecretSource,
     ThrottleSettings,
     Timeouts,
+    Webhook,
 )
 from authproxy.config.show import shown
 
@@ -45,10 +47,12 @@ __all__ = [
     "LogSettings",
     "Problem",
     "Reads",
+    "RecordSettings",
     "SecretReference",
     "SecretSource",
     "ThrottleSettings",
     "Timeouts",
+    "Webhook",
     "load",
     "schema",
     "shown",

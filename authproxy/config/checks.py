@@ -13,6 +13,7 @@ from authproxy.config import values
 from authproxy.config.document import Document, Loc
 from authproxy.config.secrets import secret
 from authproxy.config.settings import FlavourName, Limits
+from authproxy.config.webhooks import names_apart
 from authproxy.domain.grants import ANY, Pattern
 from authproxy.domain.refusal import quoted
 from authproxy.domain.sizes import exact
@@ -38,10 +39,13 @@ class _Written:
     loc: Loc
     pattern: Pattern
     indexes: frozenset[str]
+    enforced: bool  # one on trial leaves the decision to those behind it
 
     def hides(self, later: "_Written") -> bool:
-        return self.pattern.covers(later.pattern) and (
-            not self.indexes or (bool(later.indexes) and later.indexes <= self.indexes)
+        return (
+            self.enforced
+            and self.pattern.covers(later.pattern)
+            and (not self.indexes or (bool(later.indexes) and later.indexes <= self.indexes))
         )
 
 
@@ -49,7 +53,9 @@ def _written(document: Document, loc: Loc) -> _Written | None:
     pattern = _read(values.package_pattern, document.get(*loc, "match"))
     named = document.get(*loc, "indexes")
     indexes = frozenset(map(str, named)) if isinstance(named, list) else frozenset()
-    return None if pattern is None or document.is_bad((*loc, "indexes")) else _Written(loc, pattern, indexes)
+    if pattern is None or document.is_bad((*loc, "indexes")):
+        return None
+    return _Written(loc, pattern, indexes, enforced=document.get(*loc, "enforce") is not False)
 
 
 def unreachable_rules(document: Document) -> None:
@@ -153,4 +159,5 @@ CHECKS: tuple[Callable[[Document], None], ...] = (
     indexes_of_devpi,
     indexes_that_are_there,
     listeners_apart,
+    names_apart,
 )

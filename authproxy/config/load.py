@@ -7,7 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from authproxy.config.checks import CHECKS, read_password
-from authproxy.config.model import WORDS, BackendSection, FileSection, GrantSection, KeyPolicySection, PackageSection
+from authproxy.config.model import (
+    WORDS,
+    BackendSection,
+    FileSection,
+    GrantSection,
+    KeyPolicySection,
+    PackageSection,
+    WebhookSection,
+)
 from authproxy.config.problem import ConfigProblems
 from authproxy.config.reader import read
 from authproxy.config.settings import (
@@ -18,19 +26,23 @@ from authproxy.config.settings import (
     KeySettings,
     Limits,
     LogSettings,
+    RecordSettings,
     ThrottleSettings,
     Timeouts,
+    Webhook,
 )
 from authproxy.config.text import read_text
 from authproxy.config.validation import validated
+from authproxy.config.webhooks import read_signing_keys
 from authproxy.domain.grants import ANY, Grant
 from authproxy.domain.passwords import PasswordRule
 from authproxy.domain.policy import KeyPolicy, PackageRule, Policy
 
 
-def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
     """Read a configuration and the secrets that it names. Relative paths in it start at its own directory.
 
+    Without `secrets` those are left alone: a file is compared or reviewed where they are not.
     Raises ConfigProblems with everything that is wrong.
     """
     document = read(read_text(path), WORDS)
@@ -38,16 +50,18 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     for check in CHECKS:
         check(document)
     base = path.absolute().parent
-    password, warning = read_password(document, base, env)
+    password, warning = read_password(document, base, env) if secrets else (None, None)
+    signing, doubts = read_signing_keys(document, base, env) if secrets else ({}, ())
     if model is not None and "?" in str(base / model.store):
         document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
     if document.problems or model is None:
         raise ConfigProblems(document.problems)
     warnings = [document.problem(("backend", "password"), f"backend.password: {warning}")] if warning else []
-    config = _config(path.absolute(), model, password)
+    webhooks = tuple(_webhook(section, signing.get(position)) for position, section in enumerate(model.webhooks))
+    config = replace(_config(path.absolute(), model, password), webhooks=webhooks)
     if config.nobody_reads:
         warnings.append(document.problem(("reads",), f"{NOBODY_READS}: {LET_READ}"))
-    return replace(config, warnings=tuple(warnings))
+    return replace(config, warnings=(*warnings, *doubts))
 
 
 def _config(file: Path, model: FileSection, password: str | None) -> Config:
@@ -61,11 +75,12 @@ def _config(file: Path, model: FileSection, password: str | None) -> Config:
         store=f"sqlite:///{database}",
         state_directory=file.parent / model.state_directory if model.state_directory else database.parent,
         reads=model.reads,
-        keys=KeySettings(model.keys.prefix, model.keys.lifetime),
+        keys=KeySettings(model.keys.prefix, model.keys.lifetime, model.keys.pause_unused),
         policy=_policy(model),
         trusted_proxies=tuple(model.trusted_proxies),
         limits=Limits(model.limits.max_upload, model.limits.spool_memory, model.limits.upload_deadline),
         throttle=ThrottleSettings(model.throttle.failures, model.throttle.window),
+        record=RecordSettings(model.record.keep),
         log=LogSettings(model.log.level, model.log.format),
     )
 
@@ -83,6 +98,10 @@ def _backend(section: BackendSection, password: str | None) -> BackendSettings:
     )
 
 
+def _webhook(section: WebhookSection, secret: bytes | None) -> Webhook:
+    return Webhook(section.name, section.url, secret, section.secret, frozenset(section.events))
+
+
 def _policy(model: FileSection) -> Policy:
     policies = {name: _key_policy(name, section, model) for name, section in model.key_policies.items()}
     rules = tuple(_rule(position, section) for position, section in enumerate(model.packages))
@@ -95,13 +114,15 @@ def _grant(section: GrantSection) -> Grant:
 
 
 def _key_policy(name: str, section: KeyPolicySection, model: FileSection) -> KeyPolicy:
+    own = section.model_fields_set
     return KeyPolicy(
         name=name,
         allow=tuple(map(_grant, section.allow)),
-        lifetime=section.lifetime if "lifetime" in section.model_fields_set else model.keys.lifetime,
+        lifetime=section.lifetime if "lifetime" in own else model.keys.lifetime,
         networks=tuple(section.networks),
         uses=section.uses,
         rate=section.rate,
+        pause_unused=section.pause_unused if "pause_unused" in own else model.keys.pause_unused,
     )
 
 
@@ -117,4 +138,5 @@ def _rule(position: int, section: PackageSection) -> PackageRule:
         versions=tuple(section.versions),
         metadata=section.metadata,
         passwords=section.passwords,
+        enforce=section.enforce,
     )

@@ -5,12 +5,32 @@ there. What takes more than one key to judge stands in `authproxy.config.checks`
 """
 
 from datetime import date
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
-from pydantic import WithJsonSchema as Schema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
 from authproxy.config import values
+from authproxy.config.fields import (
+    SECRET_SCHEMA,
+    AddressText,
+    Count,
+    Duration,
+    Idle,
+    Indexes,
+    Lifetime,
+    MaybeRate,
+    MaybeSize,
+    NetworkText,
+    PatternText,
+    PolicyName,
+    ProxyText,
+    Size,
+    UploadTimeout,
+    VersionText,
+    WebhookUrl,
+    default,
+    text,
+)
 from authproxy.config.settings import (
     Address,
     FlavourName,
@@ -19,17 +39,16 @@ from authproxy.config.settings import (
     LogFormat,
     LogLevel,
     LogSettings,
-    Network,
     Reads,
     SecretReference,
-    SecretSource,
     ThrottleSettings,
     Timeouts,
 )
-from authproxy.domain.grants import MAKING, PATTERN_LIMIT, Action, Pattern
+from authproxy.domain.events import Event
+from authproxy.domain.grants import MAKING, Action
 from authproxy.domain.names import Filetype
 from authproxy.domain.passwords import NO_PASSWORDS, Passwords
-from authproxy.domain.rules import MetadataCheck, Overwrite, Rate, Requirement, VersionPattern
+from authproxy.domain.rules import MetadataCheck, Overwrite, Requirement
 
 _KEYS: Final = KeySettings()
 _LIMITS: Final = Limits()
@@ -39,78 +58,6 @@ _TIMEOUTS: Final = Timeouts()
 
 # Plain words that YAML 1.1 reads as booleans and that are values of ours all the same.
 WORDS: Final = frozenset({("metadata", str(MetadataCheck.OFF))})
-
-# A count that every integer column holds.
-COUNT_LIMIT: Final = 2**31 - 1
-
-
-def _text(pattern: str, *examples: str) -> Schema:
-    return Schema({"type": "string", "pattern": f"^(?:{pattern})$", "examples": list(examples)})
-
-
-def _default(value: Any, text: str) -> Any:
-    """A default as the program has it, and as the file would say it."""
-    return Field(default=value, json_schema_extra={"default": text})
-
-
-_NETWORK_SCHEMA: Final = _text(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?", "10.0.0.0/8", "2001:db8::/32", "192.0.2.1")
-_SECRET_SCHEMA: Final = Schema(
-    {
-        "type": "object",
-        "properties": {source: {"type": "string", "minLength": 1} for source in SecretSource},
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
-)
-_SIZE_SCHEMA: Final = Schema(
-    {
-        "anyOf": [
-            {"type": "string", "pattern": f"^(?:{values.SIZE.pattern})$"},
-            {"type": "integer", "minimum": 1},
-        ],
-        "examples": ["200MiB", "1GB"],
-    }
-)
-
-Duration = Annotated[int, PlainValidator(values.duration), _text(values.DURATION.pattern, "5s", "30m", "90d")]
-UploadTimeout = Annotated[
-    int, PlainValidator(values.upload_timeout), _text(values.DURATION.pattern, "90s", "10m", "30m")
-]
-Lifetime = Annotated[
-    int | None,
-    PlainValidator(values.lifetime),
-    _text(f"{values.DURATION.pattern}|{values.NEVER}", "90d", values.NEVER),
-]
-Size = Annotated[int, PlainValidator(values.size), _SIZE_SCHEMA]
-MaybeSize = Annotated[int | None, PlainValidator(values.size), _SIZE_SCHEMA]
-MaybeRate = Annotated[Rate | None, PlainValidator(values.rate), _text(values.RATE.pattern, "10/hour")]
-Count = Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
-NetworkText = Annotated[Network, PlainValidator(values.network), _NETWORK_SCHEMA]
-ProxyText = Annotated[Network, PlainValidator(values.proxy_network), _NETWORK_SCHEMA]
-AddressText = Annotated[
-    Address, PlainValidator(values.address), _text(r".+:[0-9]{1,5}", "127.0.0.1:8080", "[::1]:8080")
-]
-PatternText = Annotated[
-    Pattern,
-    PlainValidator(values.package_pattern),
-    Schema(
-        {
-            "type": "string",
-            "pattern": "^[A-Za-z0-9._*-]+$",
-            "maxLength": PATTERN_LIMIT,
-            "examples": ["acme-core", "acme-*", "*"],
-        }
-    ),
-]
-VersionText = Annotated[
-    VersionPattern, PlainValidator(values.versions), Schema({"type": "string", "examples": ["1.*", ">=1.0,<2"]})
-]
-IndexText = Annotated[
-    str, PlainValidator(values.devpi_index), _text(values.DEVPI_INDEX.pattern, "team/dev", "root/prod")
-]
-Indexes = Annotated[list[IndexText], Field(min_length=1)] | None
-PolicyName = Annotated[str, AfterValidator(values.policy_name)]
 
 
 class _Section(BaseModel):
@@ -124,11 +71,11 @@ class _Section(BaseModel):
 class TimeoutSection(_Section):
     """How long the index may take."""
 
-    connect: Duration = _default(_TIMEOUTS.connect, "5s")
+    connect: Duration = default(_TIMEOUTS.connect, "5s")
     """To take a connection."""
-    read: Duration = _default(_TIMEOUTS.read, "1m")
+    read: Duration = default(_TIMEOUTS.read, "1m")
     """To send the next piece of an answer."""
-    upload: UploadTimeout = _default(_TIMEOUTS.upload, "10m")
+    upload: UploadTimeout = default(_TIMEOUTS.upload, "10m")
     """To take one upload and answer it; 30m at most."""
 
 
@@ -145,11 +92,11 @@ class BackendSection(_Section):
 
     flavour: Annotated[FlavourName, Field(strict=False)]
     """Which index it is."""
-    url: Annotated[str, PlainValidator(values.backend_url), _text("https?://[^@]+", "http://127.0.0.1:8081/")]
+    url: Annotated[str, PlainValidator(values.backend_url), text("https?://[^@]+", "http://127.0.0.1:8081/")]
     """Where it listens. Clients must not reach it but through the proxy."""
-    username: Annotated[str | None, PlainValidator(values.username), _text("[!-9;-~]{1,200}", "authproxy")] = None
+    username: Annotated[str | None, PlainValidator(values.username), text("[!-9;-~]{1,200}", "authproxy")] = None
     """The proxy's own account there. Without one, the index takes uploads from everybody who reaches it."""
-    password: Annotated[SecretReference | None, PlainValidator(values.secret_reference), _SECRET_SCHEMA] = None
+    password: Annotated[SecretReference | None, PlainValidator(values.secret_reference), SECRET_SCHEMA] = None
     """Where that account's password stands: {file: PATH}, {env: NAME} or {credential: NAME}."""
     indexes: Indexes = None
     """Which of devpi's indexes stand behind the proxy. pypiserver is one index and takes no list."""
@@ -160,10 +107,12 @@ class BackendSection(_Section):
 class KeySection(_Section):
     """What new keys look like."""
 
-    prefix: Annotated[str, PlainValidator(values.key_prefix), _text("[a-z][a-z0-9]{1,9}", "apx")] = _KEYS.prefix
+    prefix: Annotated[str, PlainValidator(values.key_prefix), text("[a-z][a-z0-9]{1,9}", "apx")] = _KEYS.prefix
     """What every key begins with."""
-    lifetime: Lifetime = _default(_KEYS.lifetime, "90d")
+    lifetime: Lifetime = default(_KEYS.lifetime, "90d")
     """How long a key lives whose policy says nothing else."""
+    pause_unused: Idle = default(_KEYS.pause_unused, values.NEVER)
+    """After how long without a use the server pauses a key whose policy says nothing else."""
 
 
 class GrantSection(_Section):
@@ -192,6 +141,8 @@ class KeyPolicySection(_Section):
     """What is granted; everything else is refused."""
     lifetime: Lifetime = None
     """How long a key of this policy may live at most; keys.lifetime where this is left out."""
+    pause_unused: Idle = None
+    """After how long without a use the server pauses a key; keys.pause_unused where this is left out."""
     networks: list[NetworkText] = []
     """From where the keys may be used; from everywhere where this is left out."""
     uses: Count | None = None
@@ -205,7 +156,7 @@ class PasswordSection(_Section):
 
     uploads: Annotated[Passwords, Field(strict=False)] = NO_PASSWORDS.uploads
     """What becomes of an upload with one, where the package's rule says nothing else."""
-    until: Annotated[date | None, PlainValidator(values.day), _text(values.DAY_TEXT.pattern, "2027-01-31")] = None
+    until: Annotated[date | None, PlainValidator(values.day), text(values.DAY_TEXT.pattern, "2027-01-31")] = None
     """The last day on which they are taken, whatever a rule says; no end where this is left out."""
 
 
@@ -230,16 +181,18 @@ class PackageSection(_Section):
     """Whether the name and version inside the file must be those of its filename."""
     passwords: Annotated[Passwords | None, Field(strict=False)] = None
     """What becomes of an upload with the index's own password; passwords.uploads where this is left out."""
+    enforce: bool = True
+    """false: on trial, what it would refuse is put on record, and the next rule that matches decides."""
 
 
 class LimitSection(_Section):
     """What one upload may take."""
 
-    max_upload: Size = _default(_LIMITS.max_upload, "2GiB")
+    max_upload: Size = default(_LIMITS.max_upload, "2GiB")
     """How large a file may be at all."""
-    spool_memory: Size = _default(_LIMITS.spool_memory, "1MiB")
+    spool_memory: Size = default(_LIMITS.spool_memory, "1MiB")
     """How much of an upload is held in memory before it goes to a file in the state directory."""
-    upload_deadline: Duration = _default(_LIMITS.upload_deadline, "30m")
+    upload_deadline: Duration = default(_LIMITS.upload_deadline, "30m")
     """How long one upload may take to come in."""
 
 
@@ -248,8 +201,28 @@ class ThrottleSection(_Section):
 
     failures: Count = _THROTTLE.failures
     """How many an address, or a key, may have in the window."""
-    window: Duration = _default(_THROTTLE.window, "5m")
+    window: Duration = default(_THROTTLE.window, "5m")
     """How long they are remembered."""
+
+
+class RecordSection(_Section):
+    """What was decided, and for how long that is kept."""
+
+    keep: Annotated[int | None, PlainValidator(values.duration), text(values.DURATION.pattern, "400d", "10w")] = None
+    """How old a row of the record may get; it is kept for ever where this is left out."""
+
+
+class WebhookSection(_Section):
+    """Who is told of some events, by signed messages."""
+
+    name: PolicyName
+    """What the command line, the log and the metrics call it."""
+    url: WebhookUrl
+    """Where the messages go, each by a POST of JSON."""
+    secret: Annotated[SecretReference, PlainValidator(values.secret_reference), SECRET_SCHEMA]
+    """Where the secret stands that they are signed with: {file: PATH}, {env: NAME} or {credential: NAME}."""
+    events: Annotated[list[Annotated[Event, Field(strict=False)]], Field(min_length=1)]
+    """Of what."""
 
 
 class LogSection(_Section):
@@ -264,15 +237,15 @@ class LogSection(_Section):
 class FileSection(_Section):
     """The configuration of authproxy."""
 
-    listen: AddressText = _default(Address("127.0.0.1", 8080), "127.0.0.1:8080")
+    listen: AddressText = default(Address("127.0.0.1", 8080), "127.0.0.1:8080")
     """Where clients, or the TLS proxy before this one, connect."""
-    metrics: Annotated[Address | None, PlainValidator(values.address), _text(".+:[0-9]{1,5}", "127.0.0.1:9100")] = None
+    metrics: Annotated[Address | None, PlainValidator(values.address), text(".+:[0-9]{1,5}", "127.0.0.1:9100")] = None
     """Where Prometheus finds the metrics; nowhere where this is left out."""
-    public_url: Annotated[str, PlainValidator(values.public_url), _text("https?://[^@]+", "https://pypi.example.com/")]
+    public_url: Annotated[str, PlainValidator(values.public_url), text("https?://[^@]+", "https://pypi.example.com/")]
     """The URL that clients use."""
     backend: BackendSection
     """The index."""
-    store: Annotated[str, PlainValidator(values.store_url), _text("sqlite:///.+", "sqlite:///authproxy.db")]
+    store: Annotated[str, PlainValidator(values.store_url), text("sqlite:///.+", "sqlite:///authproxy.db")]
     """The database of keys and of what was decided."""
     state_directory: Annotated[str, Field(min_length=1)] | None = None
     """Where uploads are spooled; beside the database where this is left out."""
@@ -292,5 +265,9 @@ class FileSection(_Section):
     """What one upload may take."""
     throttle: ThrottleSection = ThrottleSection()
     """When failed logins have to wait."""
+    record: RecordSection = RecordSection()
+    """What was decided, and for how long that is kept."""
+    webhooks: list[WebhookSection] = []
+    """Who is told of what, by signed messages."""
     log: LogSection = LogSection()
     """What the server writes about itself."""

@@ -27,7 +27,9 @@ _SECRET_PLACES: Final = (
     re.compile(r"\b[a-z][a-z0-9]{1,9}_[0-9A-Za-z]{13}_(?=[0-9A-Za-z]{16})"),
 )
 # A reference to a secret is none, and what is wrong with it can be seen.
-_REFERENCE: Final = re.compile(r"\s*(?:password:\s*)?\{?\s*(?:file|env|credential):\s*[^\s,{}:\"']+\s*\}?\s*(?:#.*)?")
+_REFERENCE: Final = re.compile(
+    r"\s*(?:(?:password|-?\s*secret):\s*)?\{?\s*(?:file|env|credential):\s*[^\s,{}:\"']+\s*\}?\s*(?:#.*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)

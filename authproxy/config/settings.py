@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from authproxy.config.problem import Problem
+from authproxy.domain.events import Event
 from authproxy.domain.grants import Action
 from authproxy.domain.policy import Policy
 
@@ -111,6 +112,7 @@ class KeySettings:
 
     prefix: str = "apx"
     lifetime: int | None = 90 * DAY  # of a key whose policy says nothing else; None: they need not expire
+    pause_unused: int | None = None  # seconds without a use, where the policy says nothing else; None: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,24 @@ class ThrottleSettings:
 
     failures: int = 10
     window: int = 5 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """For how long the record of decisions is kept."""
+
+    keep: int | None = None  # seconds; None: for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Who is told of which events, and how the message is signed."""
+
+    name: str
+    url: str
+    secret: bytes | None = field(repr=False)  # None: it was not read
+    secret_from: SecretReference
+    events: frozenset[Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +175,9 @@ class Config:
     trusted_proxies: tuple[Network, ...]
     limits: Limits
     throttle: ThrottleSettings
+    record: RecordSettings
     log: LogSettings
+    webhooks: tuple[Webhook, ...] = ()
     warnings: tuple[Problem, ...] = ()  # what works, and ought to be mended all the same
 
     @property
@@ -163,6 +185,11 @@ class Config:
         """Whether a key is asked of readers, and there can be none that reads."""
         grants = [grant for each in self.policy.key_policies.values() for grant in each.allow]
         return self.reads is Reads.KEY and not any(Action.READ in grant.actions for grant in grants)
+
+    @property
+    def wanted(self) -> dict[str, frozenset[Event]]:
+        """Which webhook wants to know what, by its name."""
+        return {webhook.name: webhook.events for webhook in self.webhooks}
 
     @property
     def public_scheme(self) -> str:

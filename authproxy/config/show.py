@@ -6,7 +6,7 @@ Written as YAML or JSON, what comes out loads to the same Config.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from authproxy.config.settings import BackendSettings, Config
+from authproxy.config.settings import BackendSettings, Config, Webhook
 from authproxy.config.values import BYTES, NEVER, PERIODS, SECONDS
 from authproxy.domain.grants import ANY, Grant
 from authproxy.domain.passwords import PasswordRule
@@ -25,7 +25,11 @@ def shown(config: Config) -> dict[str, Any]:
             "state_directory": str(config.state_directory),
             "reads": str(config.reads),
             "passwords": _passwords(config.policy.passwords),
-            "keys": {"prefix": config.keys.prefix, "lifetime": _lifetime(config.keys.lifetime)},
+            "keys": {
+                "prefix": config.keys.prefix,
+                "lifetime": _lifetime(config.keys.lifetime),
+                "pause_unused": _lifetime(config.keys.pause_unused),
+            },
             "key_policies": {name: _key_policy(each) for name, each in config.policy.key_policies.items()},
             "packages": [_rule(each) for each in config.policy.packages],
             "trusted_proxies": _texts(config.trusted_proxies),
@@ -38,6 +42,10 @@ def shown(config: Config) -> dict[str, Any]:
                 "failures": config.throttle.failures,
                 "window": _in_units(config.throttle.window, SECONDS),
             },
+            "record": _without_none(
+                {"keep": None if config.record.keep is None else _in_units(config.record.keep, SECONDS)}
+            ),
+            "webhooks": [_webhook(each) for each in config.webhooks],
             "log": {"level": str(config.log.level), "format": str(config.log.format)},
         }
     )
@@ -99,11 +107,22 @@ def _key_policy(policy: KeyPolicy) -> dict[str, Any]:
         {
             "allow": [_grant(each) for each in policy.allow],
             "lifetime": _lifetime(policy.lifetime),
+            "pause_unused": _lifetime(policy.pause_unused),
             "networks": _texts(policy.networks),
             "uses": policy.uses,
             "rate": None if policy.rate is None else _rate(policy.rate),
         }
     )
+
+
+def _webhook(webhook: Webhook) -> dict[str, Any]:
+    reference = webhook.secret_from
+    return {
+        "name": webhook.name,
+        "url": webhook.url,
+        "secret": {str(reference.source): reference.name},
+        "events": sorted(map(str, webhook.events)),
+    }
 
 
 def _passwords(rule: PasswordRule) -> dict[str, Any]:
@@ -122,5 +141,6 @@ def _rule(rule: PackageRule) -> dict[str, Any]:
             "versions": [each.text for each in rule.versions],
             "metadata": str(rule.metadata),
             "passwords": None if rule.passwords is None else str(rule.passwords),
+            "enforce": rule.enforce,
         }
     )

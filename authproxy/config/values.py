@@ -45,6 +45,7 @@ _URL: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<rest>(?:[/?#].*)?)"
 )
+_TARGET: Final = re.compile(r"(?:[/?][!-\"$-~]{0,2000})?")
 _PORTS: Final = {"http": 80, "https": 443}
 _PORT_LIMIT: Final = 65_535
 _USERNAME: Final = re.compile(r"[!-9;-~]{1,200}")
@@ -81,6 +82,14 @@ def upload_timeout(value: object) -> int:
 def lifetime(value: object) -> int | None:
     """Read a duration into seconds, or `never` (to expire) into None."""
     return None if value == NEVER else duration(value)
+
+
+def idle(value: object) -> int | None:
+    """Read how long a key may go unused, or `never` (to be paused for that) into None."""
+    seconds = lifetime(value)
+    if seconds is not None and seconds < DAY:
+        raise ValueError("it takes 1d at least: a key that is used once a day would be paused between two uses")
+    return seconds
 
 
 def size(value: object) -> int:
@@ -194,6 +203,20 @@ def username(value: object) -> str:
     text = _text(value, "the name of the proxy's account in the index")
     if not _USERNAME.fullmatch(text):
         raise ValueError("it takes printable ASCII without spaces and colons, 200 characters at most")
+    return text
+
+
+def webhook_url(value: object) -> str:
+    """Read the URL that a webhook's messages go to. It is sent as it stands here."""
+    takes = "a URL, as in https://ops.example.com/hooks/authproxy"
+    text = _text(value, takes)
+    if "@" in text:
+        raise ValueError(f"it takes {takes}, and no credentials: messages are signed with the secret")
+    found = _URL.fullmatch(text)
+    if not found or int(found["port"] or 0) > _PORT_LIMIT:
+        raise ValueError(f"it takes {takes}: http or https, a host in ASCII (international ones as xn--...), a port")
+    if not _TARGET.fullmatch(found["rest"]):
+        raise ValueError(f"it takes {takes}: behind the host / or ?, printable ASCII without spaces, and no #")
     return text
 
 

@@ -10,9 +10,10 @@ from typing import Final
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.explanation import Trail
 from authproxy.domain.grants import Action
+from authproxy.domain.names import Filetype
 from authproxy.domain.passwords import WAY_OVER, PasswordRule, Passwords
 from authproxy.domain.refusal import Code, Denial, quoted
-from authproxy.domain.rules import PackageRule, Policy, Requirement, rule_for
+from authproxy.domain.rules import PackageRule, Policy, Requirement, rules_for
 from authproxy.domain.sizes import exact, over
 
 # Three texts of this length and the rest of a sentence fit into a reason phrase of 500 characters.
@@ -34,6 +35,7 @@ class Question:
     passwords: PasswordRule
     whole: bool = True  # an upload names its file and size; a person who asks may leave them open
     placed: bool = True  # and from where it would come
+    filetype: Filetype | None = None  # of a file that has no name yet
 
 
 def listed(texts: Sequence[str]) -> str:
@@ -66,11 +68,12 @@ def password_word(rule: PackageRule, passwords: PasswordRule) -> Passwords:
 
 def _filetype(question: Question, rule: PackageRule) -> Denial | str:
     artifact, allowed = question.access.artifact, listed(sorted(rule.filetypes))
-    if artifact is None:
+    filetype = artifact.filetype if artifact else question.filetype
+    if filetype is None:
         return f"no file was named; it takes {allowed}"
-    if artifact.filetype not in rule.filetypes:
-        reason = f"{quoted(artifact.filename)} is of the type {artifact.filetype}: {rule.label} takes {allowed}"
-        return Denial(Code.FILETYPE, reason)
+    if filetype not in rule.filetypes:
+        what = quoted(artifact.filename) if artifact else "the file"
+        return Denial(Code.FILETYPE, f"{what} is of the type {filetype}: {rule.label} takes {allowed}")
     return f"it takes {allowed}"
 
 
@@ -114,15 +117,33 @@ def ruled(trail: Trail, policy: Policy, question: Question) -> PackageRule | Den
             "an upload names a project, a file and its size" if question.whole else "name the project that it is about"
         )
         return trail.refused("rule", Denial(Code.FORM_INVALID, wanted))
-    rule = rule_for(policy, access.project, access.index)
+    trials, rule = rules_for(policy, access.project, access.index)
+    for trial in trials:
+        _tried(trail, question, trial)
     if rule is None:
         reason = f"no package rule is about {quoted(access.project)}, so nobody may {access.action} it"
         return trail.refused("rule", Denial(Code.NO_RULE, reason))
     trail.rule = rule.label
-    trail.passed("rule", f"{rule.label} is the first that matches")
-    for name, check in _WHO if access.action is Action.DELETE else _WHO + _WHAT:
+    first = "is the first that matches" if rule.enforce else "is on trial and refuses nothing; no other rule matches"
+    trail.passed("rule", f"{rule.label} {first}")
+    for name, check in _checks(access.action):
+        if rule.enforce or (check is _requirement and question.principal.kind is PrincipalKind.PASSWORD):
+            answer = check(question, rule)
+            if isinstance(answer, Denial):
+                return trail.refused(name, answer)
+            trail.passed(name, answer)
+    return rule
+
+
+def _checks(action: Action) -> tuple[tuple[str, _Check], ...]:
+    return _WHO if action is Action.DELETE else _WHO + _WHAT
+
+
+def _tried(trail: Trail, question: Question, rule: PackageRule) -> None:
+    """Ask a rule on trial all that it asks, and note what it would refuse with."""
+    for _, check in _checks(question.access.action):
         answer = check(question, rule)
         if isinstance(answer, Denial):
-            return trail.refused(name, answer)
-        trail.passed(name, answer)
-    return rule
+            trail.excused("trial", answer)
+            return
+    trail.passed("trial", lambda: f"{rule.label} is on trial and would let it pass")

@@ -5,9 +5,13 @@ This room only holds the answer. Which questions are asked, and in which order, 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from authproxy.domain.refusal import Denial
 from authproxy.domain.rules import MetadataCheck, Overwrite, Rate
+
+# A row of the record names so many refusals of rules on trial; each is a sentence of some 200 characters.
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,15 @@ class Admission:
     rate: Rate | None
     uses: int | None  # successful uploads, the lower of the policy's and the key's own limit
     warning: str | None = None  # what the user is told besides
+    would_refuse: tuple[Denial, ...] = ()  # of rules on trial: for the operator, not for the user
+
+    @property
+    def remark(self) -> str | None:
+        """What goes on record beside a yes."""
+        would = [f"would refuse: {each.code}: {each.reason}" for each in self.would_refuse[:_NAMED]]
+        if len(self.would_refuse) > _NAMED:
+            would.append(f"and {len(self.would_refuse) - _NAMED} more rules would refuse")
+        return "; ".join([*would, *([self.warning] if self.warning else [])]) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +67,17 @@ class Trail:
     rule: str | None = None
     grant: str | None = None
     steps: list[Step] = field(default_factory=list)
+    would_refuse: list[Denial] = field(default_factory=list)
 
     def passed(self, name: str, sentence: str | Callable[[], str]) -> None:
         """Note a question that was answered with yes."""
         if self.kept:
             self.steps.append(Step(name, passed=True, sentence=sentence if isinstance(sentence, str) else sentence()))
+
+    def excused(self, name: str, denial: Denial) -> None:
+        """Note a question that a rule on trial would answer with no."""
+        self.would_refuse.append(denial)
+        self.passed(name, lambda: f"would refuse: {denial.code}: {denial.reason}")
 
     def refused(self, name: str, denial: Denial, sentence: str | None = None) -> Denial:
         """Note the question that ends it; `sentence` where the operator may read more than the client."""

@@ -110,6 +110,11 @@ def name_secret(key_id: KeyId, slot: str) -> PublicId:
     return PublicId(key_id + slot)
 
 
+def next_slot(slot: str) -> str:
+    """Name the slot of the secret that follows this one; after the last comes the first again."""
+    return SLOTS[(SLOTS.index(slot) + 1) % len(SLOTS)]
+
+
 def mint(prefix: str, public_id: PublicId, entropy: bytes) -> str:
     """Write a key. `entropy` is 32 random bytes; the same arguments give the same key."""
     if not is_prefix(prefix):

@@ -8,20 +8,21 @@ know must still hold to (`may_create`, `overwrite`, `uses`, `rate`).
 """
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.checks import Question, listed, password_word, ruled
+from authproxy.domain.endings import warning
 from authproxy.domain.explanation import Admission, Explanation, Step, Trail
 from authproxy.domain.grants import MAKING, Action, Grant, format_grant, shared
+from authproxy.domain.holding import DEAD_KEY, holder_of
 from authproxy.domain.keys import KeyRecord
+from authproxy.domain.names import Filetype
 from authproxy.domain.passwords import WAY_OVER, Passwords
 from authproxy.domain.refusal import Code, Denial, quoted
 from authproxy.domain.rules import (
     KeyPolicy,
     MetadataCheck,
-    Network,
     Overwrite,
     PackageRule,
     Policy,
@@ -32,6 +33,7 @@ from authproxy.domain.rules import (
 )
 
 __all__ = [
+    "DEAD_KEY",
     "Admission",
     "Explanation",
     "KeyPolicy",
@@ -51,41 +53,9 @@ __all__ = [
     "rule_for",
 ]
 
-# One sentence for every key that does not work: a 401 does not say whether the key ever existed.
-DEAD_KEY: Final = Denial(Code.CREDENTIAL_INVALID, "the key is not valid")
 KEYS_ONLY: Final = Denial(
     Code.CREDENTIAL_INVALID, "this proxy takes API keys only: user __token__, the key as the password"
 )
-
-
-def _within(address: IPv4Address | IPv6Address, networks: tuple[Network, ...]) -> bool:
-    # A socket bound to `::` shows 192.0.2.1 as ::ffff:192.0.2.1 (RFC 4291, 2.5.5.2); rules name the former.
-    plain = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-    return not networks or any(plain in network for network in networks)
-
-
-def _holder(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord, KeyPolicy] | Denial:
-    who, key = question.principal, question.principal.key
-    if who.kind is not PrincipalKind.KEY or key is None:
-        return trail.refused("key", Denial(Code.CREDENTIAL_MISSING, "this takes an API key"))
-    if dead := key.dead(question.now):
-        return trail.refused("key", DEAD_KEY, f"{who.name} is {dead}")
-    trail.passed("key", lambda: f"{who.name} is neither revoked nor paused nor expired")
-    key_policy = policy.key_policies.get(key.policy)
-    if key_policy is None:
-        gone = f"{who.name} follows the key policy {quoted(key.policy)}, which the configuration does not have"
-        return trail.refused("key policy", Denial(Code.NOT_ALLOWED, gone))
-    trail.passed("key policy", lambda: f"it follows the key policy {quoted(key.policy)}")
-    if not question.placed:
-        trail.passed("network", "no address was named")
-        return key, key_policy
-    for whose, networks in (("its policy", key_policy.networks), ("the key itself", key.networks)):
-        if not _within(who.address, networks):
-            allowed = listed([str(network) for network in networks])
-            reason = f"{who.name} may not be used from {who.address}: {whose} allows {allowed}"
-            return trail.refused("network", Denial(Code.NETWORK, reason))
-    trail.passed("network", lambda: f"it may be used from {who.address}")
-    return key, key_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +121,13 @@ def _password(trail: Trail, policy: Policy, question: Question) -> Admission | D
         rate=None,
         uses=None,
         warning=policy.passwords.warning if word is Passwords.WARN else None,
+        would_refuse=tuple(trail.would_refuse),
     )
 
 
 def _granted(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecord, KeyPolicy, Grant, Grant] | Denial:
     """Find the grant of the key's policy and the key's own that allow this, one and the same where it has none."""
-    holder = _holder(trail, policy, question)
+    holder = holder_of(trail, policy, question)
     if isinstance(holder, Denial):
         return holder
     key, key_policy = holder
@@ -190,6 +161,7 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
             metadata=MetadataCheck.VERIFY,
             rate=None,
             uses=None,
+            would_refuse=tuple(trail.would_refuse),
         )
     limits = [limit for limit in (key_policy.uses, key.uses) if limit is not None]
     return Admission(
@@ -200,6 +172,8 @@ def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denia
         metadata=rule.metadata,
         rate=key_policy.rate,
         uses=min(limits, default=None),
+        warning=warning(key, question.principal.public_id or "", question.now),
+        would_refuse=tuple(trail.would_refuse),
     )
 
 
@@ -231,7 +205,7 @@ def admit_uploader(
     A Denial here is one that `decide` would answer for every project. None promises nothing.
     """
     question = Question(principal, Access(Action.UPLOAD, index, None), now, None, policy.passwords)
-    holder = _holder(Trail(), policy, question)
+    holder = holder_of(Trail(), policy, question)
     if isinstance(holder, Denial):
         return holder
     key, key_policy = holder
@@ -245,7 +219,7 @@ def admit_uploader(
 def reaches(policy: Policy, principal: Principal, action: Action, index: str, *, now: int) -> bool:
     """Say whether a key may do this to any project of an index: who may read none is not shown an empty list."""
     question = Question(principal, Access(action, index, None), now, None, policy.passwords)
-    holder = _holder(Trail(), policy, question)
+    holder = holder_of(Trail(), policy, question)
     if isinstance(holder, Denial):
         return False
     key, key_policy = holder
@@ -269,17 +243,21 @@ def explain(
     *,
     now: int,
     version: str | None = None,
+    filetype: Filetype | None = None,
     placed: bool = True,
 ) -> Explanation:
     """Say what `decide` would, and why.
 
     `access` may lack the artifact and the size, and with `placed=False` the address counts as unknown: what is
-    not named is not judged. `version` (canonical) stands in for a missing artifact. The key's own count of uses is
-    judged here and not in `decide`: only a record fresh from the store has it right, and there `store` claims it.
+    not named is not judged. `version` (canonical) and `filetype` stand in for a missing artifact. The key's own
+    count of uses is judged here and not in `decide`: only a record fresh from the store has it right, and there
+    `store` claims it.
     """
     trail = Trail()
     version = access.artifact.version if access.artifact else version or access.version
-    question = Question(principal, access, now, version, policy.passwords, whole=False, placed=placed)
+    question = Question(
+        principal, access, now, version, policy.passwords, whole=False, placed=placed, filetype=filetype
+    )
     decision = _walk(trail, policy, question)
     if isinstance(decision, Admission) and access.action in MAKING:
         decision = _used(trail, principal, decision)

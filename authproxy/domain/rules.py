@@ -101,6 +101,7 @@ class KeyPolicy:
     networks: tuple[Network, ...] = ()  # empty: from everywhere
     uses: int | None = None  # successful uploads per key; None: no limit
     rate: Rate | None = None  # uploads per key; None: no limit
+    pause_unused: int | None = None  # seconds without a use after which a server pauses a key; None: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class PackageRule:
     versions: tuple[VersionPattern, ...] = ()  # one of them must match; empty: every version
     metadata: MetadataCheck = MetadataCheck.VERIFY
     passwords: Passwords | None = None  # None: what Policy.passwords says
+    enforce: bool = True  # False: on trial, what it would refuse is noted and the next rule that matches decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,22 @@ class Policy:
     passwords: PasswordRule = NO_PASSWORDS
 
 
-def rule_for(policy: Policy, project: ProjectName, index: str) -> PackageRule | None:
-    """Find the rule that decides about this project in that index: the first that matches."""
+def rules_for(policy: Policy, project: ProjectName, index: str) -> tuple[tuple[PackageRule, ...], PackageRule | None]:
+    """Find the rules on trial that are asked about this project in that index, and the one that decides.
+
+    That is the first that matches and is enforced. So a rule on trial, wherever it is put, loosens none of those behind
+    it. Only where none of them matches, the first on trial decides: its requirements are then noted and not enforced.
+    """
     here = (rule for rule in policy.packages if not rule.indexes or index in rule.indexes)
-    return next((rule for rule in here if rule.match.matches(project)), None)
+    trials: list[PackageRule] = []
+    for rule in here:
+        if rule.match.matches(project):
+            if rule.enforce:
+                return tuple(trials), rule
+            trials.append(rule)
+    return tuple(trials), trials[0] if trials else None
+
+
+def rule_for(policy: Policy, project: ProjectName, index: str) -> PackageRule | None:
+    """Find the rule that decides about this project in that index."""
+    return rules_for(policy, project, index)[1]

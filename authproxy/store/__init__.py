@@ -5,14 +5,22 @@ or of why something is allowed: it enforces what only a transaction can (a use i
 revoked key is admitted never again) and remembers. SQLAlchemy and sqlite3, and their exceptions, stay inside.
 """
 
+from authproxy.store.chain import Anchor, Head
 from authproxy.store.database import Store
 from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
+from authproxy.store.keyring import Ending, KeyLife, Paused
+from authproxy.store.last_uses import LastUse
+from authproxy.store.lives import Extend, Finish, Rotate, Shown, Step, TakeBack, Unchanged
 from authproxy.store.passwords import PasswordUse
+from authproxy.store.pruning import Pruned
+from authproxy.store.record import Record
 from authproxy.store.schema import current, migrate
+from authproxy.store.trail import About, Decision, KnownFile, Wanted
 from authproxy.store.verdicts import (
     BUSY,
     Admitted,
     AdoptedFile,
+    Alarm,
     Busy,
     Claim,
     Entry,
@@ -32,35 +40,63 @@ from authproxy.store.verdicts import (
     UsesSpent,
     Verdict,
 )
+from authproxy.store.verification import Flaw, Sound, Wrong
+from authproxy.store.webhooks import Failure, Message, Standing
 
 __all__ = [
     "BUSY",
+    "About",
     "Admitted",
     "AdoptedFile",
+    "Alarm",
+    "Anchor",
     "Busy",
     "Claim",
+    "Decision",
+    "Ending",
     "Entry",
+    "Extend",
+    "Failure",
     "FileBusy",
     "FileKnown",
     "FileRow",
     "FileUnsettled",
+    "Finish",
+    "Flaw",
+    "Head",
     "Hold",
     "Intent",
     "KeyDead",
+    "KeyLife",
     "KeyState",
+    "KnownFile",
+    "LastUse",
+    "Message",
     "Passing",
     "PasswordUse",
+    "Paused",
+    "Pruned",
     "RateExceeded",
+    "Record",
     "ReleaseHeld",
     "Removed",
+    "Rotate",
     "SchemaError",
+    "Shown",
+    "Sound",
+    "Standing",
+    "Step",
     "Store",
     "StoreBusy",
     "StoreError",
     "StoreFull",
+    "TakeBack",
     "Ticket",
+    "Unchanged",
     "UsesSpent",
     "Verdict",
+    "Wanted",
+    "Wrong",
     "current",
     "migrate",
 ]

@@ -1,39 +1,45 @@
 """The store as the rooms above see it: every question and every change is one method here, and one transaction."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import and_, text
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.store import files, keys, passwords, removals, uploads
+from authproxy.store import files, holders, keyring, keys, last_uses, passwords, removals, uploads
 from authproxy.store.changes import Watch
 from authproxy.store.engine import border, database_path, require_private
-from authproxy.store.errors import StoreError
+from authproxy.store.errors import StoreBusy, StoreError
 from authproxy.store.holds import Holds
+from authproxy.store.keyring import Ending, KeyLife, Paused
+from authproxy.store.last_uses import LastUse
+from authproxy.store.lives import Step, Unchanged
+from authproxy.store.outbox import NOBODY, Outbox, Wanted
 from authproxy.store.passwords import PasswordUse
+from authproxy.store.record import Record
+from authproxy.store.refusals import Refusal, Refusals
+from authproxy.store.reserve import Reserve
 from authproxy.store.runs import Run
 from authproxy.store.schema import require_current
+from authproxy.store.settling import Unfinished
 from authproxy.store.verdicts import (
     Admitted,
     AdoptedFile,
     Busy,
     Claim,
     Entry,
-    FileBusy,
     FileRow,
-    FileUnsettled,
-    Intent,
-    KeyDead,
     KeyState,
-    ReleaseHeld,
-    Removed,
     Ticket,
     Verdict,
 )
+from authproxy.store.webhooks import Webhooks
 from authproxy.store.worker import Worker
+
+T = TypeVar("T")
 
 
 class Store:
@@ -43,25 +49,39 @@ class Store:
     cancelled while it waits.
     """
 
-    def __init__(self, worker: Worker, watch: Watch, run: Run) -> None:
+    def __init__(self, worker: Worker, watch: Watch, run: Run, reserve: Reserve, outbox: Outbox) -> None:
         self._worker = worker
         self._watch = watch
         self._run = run
         self.holds = Holds(worker, run)
+        self.removals = removals.Removals(worker, run)
+        self._reserve = reserve
+        self._outbox = outbox
+        self._refusals = Refusals()
+        self.record = Record(worker)
+        self.unfinished = Unfinished(worker, run, reserve)
+        self.webhooks = Webhooks(worker, run, outbox)
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, wanted: Wanted = NOBODY) -> Self:
         """Open an existing database at this program's schema, else raise SchemaError. Creates nothing."""
-        path = database_path(url)
+        path, outbox = database_path(url), Outbox(wanted)
         require_private(path)
-        worker = Worker(path)
-        await worker.start(partial(require_current, path=path))
+        run, worker, found = Run(path), Worker(path, outbox.watched), path.stat().st_ino
+        with suppress(StoreError):  # a disk without room: the first claim tries again
+            run.hold()
         try:
+            await worker.start(partial(require_current, path=path))
             with border(path):
-                return cls(worker, Watch(path), Run(path))
-        except StoreError:
+                watch = Watch(path)
+            if path.stat().st_ino != found:  # what was opened is what lies aside now
+                watch.close()
+                raise StoreBusy(f"{path} was replaced at this moment: try again")
+        except BaseException:
             await worker.close()
+            run.close()
             raise
+        return cls(worker, watch, run, Reserve(path, worker), outbox)
 
     async def close(self) -> None:
         """Finish what was handed in, then let go. Closing twice is fine."""
@@ -77,37 +97,88 @@ class Store:
 
     async def add_key(self, record: KeyRecord) -> None:
         """Store a new key with its secrets. Raises StoreError where the id is taken."""
-        await self._worker.write(lambda connection: keys.add(connection, record))
+        await self._worker.write(self._outbox.adding(record))
 
     async def key(self, key_id: KeyId) -> KeyRecord | None:
         """Read one key, a dead one too."""
         return await self._worker.read(lambda connection: keys.find(connection, key_id))
 
     async def keys(
-        self, *, policy: str | None = None, owner: str | None = None, state: KeyState | None = None, now: int = 0
+        self,
+        *,
+        policy: str | None = None,
+        owner: str | None = None,
+        state: KeyState | None = None,
+        idle_since: int | None = None,
+        now: int = 0,
     ) -> AsyncIterator[KeyRecord]:
         """Read keys in the order of their creation, a page per transaction. `state` is judged at `now`."""
         where = keys.matching(policy, owner, state, now)
-        last: KeyRecord | None = None
+        if idle_since is not None:
+            where = and_(where, keyring.idle(idle_since))
+        async for record in self._paged(partial(keys.page, where=where)):
+            yield record
+
+    async def endings(
+        self, *, policy: str | None = None, owner: str | None = None, until: int | None = None, now: int
+    ) -> AsyncIterator[Ending]:
+        """Read the keys that expire by `until`, or those whose old secret works (None); the nearest end first."""
+        where = keys.matching(policy, owner, None, now)
+        asked = keyring.rotating(where, now) if until is None else keyring.expiring(where, now, until)
+        async for ending in self._paged(partial(keyring.page, asked=asked)):
+            yield ending
+
+    def holders(self, policy: str, project: str | None, *, every: bool, now: int) -> AsyncIterator[list[KeyRecord]]:
+        """Read the keys of a policy that may be about a project, live or `every` one that is not revoked, by pages."""
+        return holders.of_policy(self._worker, policy, project, every=every, now=now)
+
+    async def _paged(self, page: Callable[..., list[T]]) -> AsyncIterator[T]:
+        last: T | None = None
         while True:
-            page = await self._worker.read(partial(keys.page, where=where, after=last))
-            for record in page:
-                yield record
-            if len(page) < keys.PAGE:
+            found = await self._worker.read(partial(page, after=last))
+            for each in found:
+                yield each
+            if len(found) < keys.PAGE:
                 return
-            last = page[-1]
+            last = found[-1]
+
+    async def life(self, key_id: KeyId) -> KeyLife | None:
+        """Read all that is known of one key: who used which secret last, and why it is paused."""
+        return await self._worker.read(lambda connection: keyring.life(connection, key_id))
+
+    async def change_key(self, key_id: KeyId, step: Step, *, now: int) -> KeyRecord | Unchanged:
+        """Rotate, finish, take back or extend a key, and return it as it is then; or say why not (`store.lives`)."""
+        return await self._reserve.write(self._outbox.stepping(key_id, step, now))
 
     async def revoke(self, key_id: KeyId, now: int) -> bool:
         """End a key for good. False where nothing changed: no such key, or revoked before (the first time stays)."""
-        return await self._worker.write(lambda connection: keys.change(connection, "revoke", key_id, now))
+        return await self._reserve.write(self._outbox.changing("revoke", key_id, now))
 
     async def pause(self, key_id: KeyId, now: int) -> bool:
         """Suspend a key. False where nothing changed: no such key, revoked, or paused already."""
-        return await self._worker.write(lambda connection: keys.change(connection, "pause", key_id, now))
+        return await self._reserve.write(self._outbox.changing("pause", key_id, now))
 
     async def resume(self, key_id: KeyId, now: int) -> bool:
         """Let a paused key work again. False where nothing changed: no such key, revoked, or not paused."""
-        return await self._worker.write(lambda connection: keys.change(connection, "resume", key_id, now))
+        return await self._worker.write(self._outbox.changing("resume", key_id, now))
+
+    # Their uses and ends
+
+    async def note_uses(self, uses: Sequence[LastUse]) -> None:
+        """Write down the last use of some secrets."""
+        await self._worker.write(lambda connection: last_uses.note(connection, uses))
+
+    async def last_uses(self, key_ids: Sequence[KeyId]) -> dict[str, tuple[LastUse, ...]]:
+        """Read the last use of each secret of some keys, the latest first."""
+        return await self._worker.read(lambda connection: last_uses.of(connection, key_ids))
+
+    async def ends(self, days: tuple[int, ...], *, now: int) -> tuple[int, dict[int, int]]:
+        """Count the keys that have expired, and those that will within so many days."""
+        return await self._worker.read(lambda connection: keyring.ends(connection, now, days))
+
+    async def pause_idle(self, allowed: Mapping[str, int], *, now: int) -> list[Paused]:
+        """Pause, of each policy named, the keys that nobody used for so many seconds; return some: ask until none."""
+        return await self._worker.write(self._outbox.pausing(allowed, now))
 
     # Keys, without waiting (from the event loop's thread alone)
 
@@ -156,57 +227,29 @@ class Store:
             lambda connection: uploads.complete(connection, self._run, ticket, outcome, index_status, time_ms)
         )
 
-    async def settle(self, row: FileRow, sha256: str | None) -> bool:
+    async def settle(self, row: FileRow, sha256: str | None, *, now: int) -> Outcome | None:
         """End the claim of a FileUnsettled by what the index has: the file's hash, or None where it has no such file.
 
-        The use is given back unless the bytes are the claim's own. False where someone else settled it before; either
-        way `admit` can be asked again.
+        The use is given back unless the bytes are the claim's own. DIFFERENT is an alarm (`settling`). None where
+        someone else settled it before; either way `admit` can be asked again.
         """
-        return await self._worker.write(lambda connection: uploads.settle(connection, self._run, row, sha256))
+        return await self._worker.write(lambda connection: uploads.settle(connection, self._run, row, sha256, now))
 
     async def record_refusal(self, entry: Entry, code: str, reason: str) -> None:
-        """Put a refusal on record."""
-        await self._worker.write(lambda connection: uploads.refuse(connection, entry, code, reason))
+        """Put a refusal on record, but for those of one holder that are too many in a minute (`refusals`)."""
+        await self._write_refusals(self._refusals.take(Refusal(entry, code, reason)))
+
+    async def finish_refusals(self, now_ms: int | None = None) -> None:
+        """Put on record how many more refusals there were in the minutes that are over by then; None: in all."""
+        await self._write_refusals(self._refusals.over(now_ms))
+
+    async def _write_refusals(self, due: Sequence[Refusal]) -> None:
+        for each in due:
+            await self._worker.write(partial(uploads.refuse, entry=each.entry, code=each.code, reason=each.reason))
 
     async def record_same(self, entry: Entry) -> None:
         """Put on record that nothing had to be sent, because the index had these very bytes."""
         await self._worker.write(lambda connection: uploads.note(connection, entry, outcome=Outcome.SAME))
-
-    # Deletes
-
-    async def admit_removal(
-        self, entry: Entry, identities: Sequence[str], *, now: int
-    ) -> int | KeyDead | FileBusy | FileUnsettled | ReleaseHeld:
-        """Put a delete on record and mark its files; return its number for `complete_removal`.
-
-        Everything but a number leaves no trace: the key is dead; the release is being pushed out of this index; an
-        upload of a file of it is on its way, or ended without an answer (`settle` it and ask again); or the hash of one
-        of these files is not known (any more).
-        """
-        return await self._worker.write(
-            lambda connection: removals.admit(connection, self._run, entry, identities, now)
-        )
-
-    async def complete_removal(
-        self,
-        number: int,
-        outcome: Outcome,
-        *,
-        index_status: int | None,
-        time_ms: int,
-        removed: Removed,
-    ) -> None:
-        """End a delete. Of what is left the mark is taken away again."""
-        await self._worker.write(
-            lambda connection: removals.complete(connection, self._run, number, outcome, index_status, time_ms, removed)
-        )
-
-    async def settle_removal(self, intent: Intent, left: Collection[str] | None) -> Outcome | None:
-        """End a delete by what the index still has of the release: the identities of its files, None where it is gone.
-
-        None comes back where someone else settled it before.
-        """
-        return await self._worker.write(lambda connection: removals.settle(connection, self._run, intent, left))
 
     # The record
 
@@ -220,12 +263,13 @@ class Store:
         """Find a stored file."""
         return await self._worker.read(lambda connection: files.find(connection, index, identity))
 
-    async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile]) -> None:
-        """Note what the index has of a project. What is on its way there is left to its upload.
+    async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile]) -> int:
+        """Note what the index has of a project; return how many files were new.
 
-        Of a file that is known already, a hash that the index states counts, and that it is there.
+        What is on its way there is left to its upload. Of a file that is known already, a hash that the index states
+        counts, and that it is there.
         """
-        await self._worker.write(lambda connection: files.adopt(connection, index, project, found))
+        return await self._worker.write(lambda connection: files.adopt(connection, index, project, found))
 
     async def set_sha256(self, row: FileRow, sha256: str) -> bool:
         """Note the hash of a file that was read back just now. False where it is gone, or was replaced since."""

@@ -23,6 +23,7 @@ from authproxy.store.engine import BUSY_SECONDS, PRIVATE, border, database_path,
 from authproxy.store.errors import SchemaError, StoreError
 from authproxy.store.schema import revision
 from authproxy.store.tables import SCHEMA, keys
+from authproxy.store.verification import Walk
 
 # Who looks needs some examples of what was found, not a listing.
 NAMED: Final = 5
@@ -85,6 +86,7 @@ class Examination:
     wal: bool
     revision: str | None  # of the schema; None: the database is empty
     census: Census | None  # None where the schema is another one than this program's
+    flaw: str | None = None  # what does not fit among the youngest rows of the record
 
     @property
     def private(self) -> bool:
@@ -117,14 +119,15 @@ def examine(url: str, *, now: int, horizon: int) -> Examination:
     mode, folder_mode = _modes(path)
     with border(path):
         try:
-            with _reading(path) as (connection, wal):
+            with reading(path) as (connection, wal):
                 found = revision(connection, path)
                 census = _census(connection, now, horizon) if found == SCHEMA else None
+                flaw = Walk().young(connection) if found == SCHEMA else None
         except Exception as exc:
             if getattr(getattr(exc, "orig", exc), "sqlite_errorcode", None) in _INTERRUPTED:
                 raise StoreInterrupted(f"{path} was left in the middle of a commit") from exc
             raise
-    return Examination(path, mode, folder_mode, wal, found, census)
+    return Examination(path, mode, folder_mode, wal, found, census, flaw.sentence if flaw else None)
 
 
 def _modes(path: Path) -> tuple[int, int]:
@@ -140,7 +143,7 @@ def _modes(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[tuple[Connection, bool]]:
+def reading(path: Path) -> Iterator[tuple[Connection, bool]]:
     """Open a database so that SQLite can write neither to it nor beside it; also say whether it is in WAL mode."""
     wal = _is_wal(path)
     # A WAL database that nobody has open has neither of its two side files, and a reader would make them. While

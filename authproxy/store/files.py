@@ -58,8 +58,10 @@ def put(connection: Connection, row: dict[str, Any]) -> None:
     connection.execute(_INSERT, row)
 
 
-def adopt(connection: Connection, index: str, project: str, found: Sequence[AdoptedFile]) -> None:
-    """Note files that the index has. One that is claimed is left to its claim: it may be there half."""
+def adopt(connection: Connection, index: str, project: str, found: Sequence[AdoptedFile]) -> int:
+    """Note files that the index has; return how many were new. One that is claimed is left to its claim: it may be
+    there half.
+    """
     known = {row.identity: stored(row) for row in connection.execute(_KNOWN, {"b_index": index, "b_project": project})}
     claimed = set(connection.scalars(_CLAIMED, {"b_index": index}))
     there: dict[str, AdoptedFile] = {}
@@ -84,6 +86,7 @@ def adopt(connection: Connection, index: str, project: str, found: Sequence[Adop
         connection.execute(_INSERT, fresh)
     for identity in known.keys() & there.keys():
         _compare(connection, known[identity], there[identity])
+    return len(fresh)
 
 
 def _compare(connection: Connection, row: FileRow, found: AdoptedFile) -> None:

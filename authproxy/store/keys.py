@@ -4,7 +4,7 @@ Every change of a key raises `meta.generation` in its own transaction; a spent u
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from authproxy.domain.grants import format_grant, parse_grant
+from authproxy.domain.grants import Grant, format_grant, parse_grant
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
 from authproxy.domain.refusal import Refused
 from authproxy.store.errors import StoreError
@@ -52,6 +52,8 @@ _COLUMNS: Final = (
     secrets.c.expires.label("secret_expires"),
 )
 
+COLUMNS_OF_KEY: Final = _COLUMNS[:12]
+
 # One row per secret; one row with nulls for a key that has none left.
 ONE: Final[Select[Any]] = (
     select(*_COLUMNS)
@@ -76,7 +78,7 @@ _PAUSE: Final = (
 _RESUME: Final = (
     update(keys)
     .where(keys.c.id == bindparam("key_id"), keys.c.revoked.is_(None), keys.c.paused.is_not(None))
-    .values(paused=None, resumed=bindparam("now"))
+    .values(paused=None, paused_why=None, resumed=bindparam("now"))
 )
 CHANGES: Final = {"revoke": _REVOKE, "pause": _PAUSE, "resume": _RESUME}
 
@@ -89,7 +91,14 @@ def record_of(rows: Sequence[Any]) -> KeyRecord | None:
     return _record(rows[0][:12], found)
 
 
-def _record(row: Sequence[Any], found: tuple[Secret, ...]) -> KeyRecord:
+def grants_of(text: str) -> tuple[Grant, ...]:
+    """Read the column `grants`. Raises Refused, ValueError, TypeError."""
+    return tuple(parse_grant(each) for each in json.loads(text)) if text != "[]" else ()
+
+
+def _record(
+    row: Sequence[Any], found: tuple[Secret, ...], read: Callable[[str], tuple[Grant, ...]] = grants_of
+) -> KeyRecord:
     key_id, owner, note, policy, grants, networks, uses, used, created, expires, paused, revoked = row
     try:
         return KeyRecord(
@@ -97,7 +106,7 @@ def _record(row: Sequence[Any], found: tuple[Secret, ...]) -> KeyRecord:
             owner=owner,
             note=note,
             policy=policy,
-            grants=tuple(parse_grant(text) for text in json.loads(grants)) if grants != "[]" else (),
+            grants=read(grants),
             networks=tuple(ip_network(text) for text in json.loads(networks)) if networks != "[]" else (),
             uses=uses,
             used=used,
@@ -110,6 +119,11 @@ def _record(row: Sequence[Any], found: tuple[Secret, ...]) -> KeyRecord:
     except (Refused, ValueError, TypeError) as exc:
         # Never half a key: a grant that this program cannot read may have been a restriction.
         raise StoreError(f"key {key_id} holds a grant or network that this authproxy cannot read") from exc
+
+
+def record_without_secrets(row: Sequence[Any], read: Callable[[str], tuple[Grant, ...]]) -> KeyRecord:
+    """Build a record from a row of COLUMNS_OF_KEY, for questions that no secret answers; `read` reads as grants_of."""
+    return _record(row, (), read)
 
 
 def add(connection: Connection, record: KeyRecord) -> None:
@@ -138,7 +152,7 @@ def add(connection: Connection, record: KeyRecord) -> None:
     ]
     if rows:
         connection.execute(insert(secrets), rows)
-    connection.execute(_RAISE_GENERATION)
+    raise_generation(connection)
 
 
 def find(connection: Connection, key_id: str) -> KeyRecord | None:
@@ -150,8 +164,13 @@ def change(connection: Connection, name: str, key_id: KeyId, now: int) -> bool:
     """Make one of CHANGES; False where it changed nothing."""
     changed = connection.execute(CHANGES[name], {"key_id": key_id, "now": now}).rowcount > 0
     if changed:
-        connection.execute(_RAISE_GENERATION)
+        raise_generation(connection)
     return changed
+
+
+def raise_generation(connection: Connection) -> None:
+    """Let every server see that a key has changed."""
+    connection.execute(_RAISE_GENERATION)
 
 
 def _in_state(state: KeyState, now: int) -> ColumnElement[bool]:
@@ -177,9 +196,19 @@ def matching(policy: str | None, owner: str | None, state: KeyState | None, now:
 
 def page(connection: Connection, where: ColumnElement[bool], after: KeyRecord | None) -> list[KeyRecord]:
     """Read the next keys in the order of creation, at most PAGE."""
-    wanted = select(*_COLUMNS[:12]).where(where).order_by(keys.c.created, keys.c.id).limit(PAGE)
+    wanted = select(*COLUMNS_OF_KEY).where(where).order_by(keys.c.created, keys.c.id).limit(PAGE)
     if after is not None:
         wanted = wanted.where(tuple_(keys.c.created, keys.c.id) > (after.created, after.id))
+    return _records(connection, wanted)
+
+
+def several(connection: Connection, key_ids: Sequence[str]) -> list[KeyRecord]:
+    """Read some keys, in the order in which they are named."""
+    found = {each.id: each for each in _records(connection, select(*COLUMNS_OF_KEY).where(keys.c.id.in_(key_ids)))}
+    return [found[KeyId(key_id)] for key_id in key_ids]
+
+
+def _records(connection: Connection, wanted: Select[Any]) -> list[KeyRecord]:
     rows = connection.execute(wanted).all()
     found = _secrets(connection, (row.id for row in rows))
     return [_record(tuple(row), tuple(found.get(row.id, ()))) for row in rows]

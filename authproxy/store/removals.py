@@ -4,8 +4,9 @@ The rows of its files stay, marked: a filename is for one content, because someb
 file. The same bytes may come again (`uploads`), other bytes only where the package's rule lets them overwrite. Marked
 before, because nobody may see the end of it; a mark on a file that is there ends when the index lists it (`files`).
 
-A delete has a claim as an upload has one, under a name of its own that keeps no file out: a push of the release out of
-that index waits for its end, and it for the end of the push (`holds`).
+A delete has a claim as an upload has one, under a name of its own that keeps no file out: it says which program is to
+complete the delete, and is left where that did not happen. A push of the release out of that index waits for its end,
+and it for the end of the push (`holds`).
 """
 
 from collections.abc import Collection, Sequence
@@ -16,12 +17,13 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 from authproxy.domain.access import Outcome
 from authproxy.domain.grants import Action
 from authproxy.domain.names import release_identity, same_version
+from authproxy.store import chain, holds, uploads
 from authproxy.store import files as file_rows
-from authproxy.store import holds, uploads
 from authproxy.store import keys as key_rows
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, files, record
 from authproxy.store.verdicts import Entry, FileBusy, FileUnsettled, Intent, KeyDead, ReleaseHeld, Removed
+from authproxy.store.worker import Worker
 
 _COMPLETE: Final = (
     update(record)
@@ -36,7 +38,15 @@ _CLAIMED: Final[Select[Any]] = (
     .where(record.c.id == bindparam("b_record"), claims.c.identity == bindparam("b_identity"))
 )
 _DROP_CLAIM: Final = delete(claims).where(claims.c.id == bindparam("b_claim"))
-_SETTLE: Final = update(record).where(record.c.id == bindparam("b_record")).values(outcome=bindparam("b_outcome"))
+_SETTLE: Final = (
+    update(record)
+    .where(record.c.id == bindparam("b_record"))
+    .values(outcome=bindparam("b_outcome"), completed_ms=bindparam("b_time"))
+    .returning(record.c.index_status)
+)
+_FILES: Final = select(files).where(
+    files.c.index_name == bindparam("b_index"), files.c.project == bindparam("b_project")
+)
 _MARK: Final = (
     update(files)
     .where(files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity"))
@@ -98,11 +108,12 @@ def complete(
     """End a delete, and mark what is gone once more: whoever saw it meanwhile has taken the mark away."""
     claim = _claim(connection, record_id)
     if claim is not None:
-        run.in_flight.discard(claim.id)
+        run.in_flight.discard(claim.id)  # before anything can fail: then it is nobody's, and will be settled
         if outcome is not Outcome.UNKNOWN:
             connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
     given = {"b_record": record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
-    connection.execute(_COMPLETE, given)
+    if connection.execute(_COMPLETE, given).rowcount:
+        chain.ended(connection, record_id, outcome, index_status, time_ms)
     _mark(connection, removed.index, removed.gone, time_ms // 1000)
     _mark(connection, removed.index, removed.left, None)
 
@@ -113,13 +124,46 @@ def _mark(connection: Connection, index: str, identities: Sequence[str], time: i
         connection.execute(_MARK, marks)
 
 
-def settle(connection: Connection, run: Run, intent: Intent, left: Collection[str] | None) -> Outcome | None:
+def settle(connection: Connection, run: Run, intent: Intent, left: Collection[str] | None, now: int) -> Outcome | None:
     """End a delete by what the index still has of the release: the identities of its files, None where it is gone."""
     claim = _claim(connection, intent.record_id)
     if claim is None or (claim.run == run.name and claim.id in run.in_flight):
         return None
     connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
     outcome = Outcome.REMOVED if left is None else Outcome.FAILED
-    connection.execute(_SETTLE, {"b_record": intent.record_id, "b_outcome": outcome})
-    _mark(connection, intent.row.index, sorted(left or ()), None)
+    given = {"b_record": intent.record_id, "b_outcome": outcome, "b_time": now * 1000}
+    status = connection.execute(_SETTLE, given).scalar_one()
+    chain.ended(connection, intent.record_id, outcome, status, now * 1000)
+    row = intent.row
+    known = connection.execute(_FILES, {"b_index": row.index, "b_project": row.project})
+    of_release = {each.identity for each in known if each.removed is None and same_version(each.version, row.version)}
+    _mark(connection, row.index, sorted(of_release.difference(left or ())), now)
+    _mark(connection, row.index, sorted(left or ()), None)
     return outcome
+
+
+class Removals:
+    """What a delete asks of the store. Its coroutines raise StoreError."""
+
+    def __init__(self, worker: Worker, run: Run) -> None:
+        self._worker = worker
+        self._run = run
+
+    async def admit(
+        self, entry: Entry, identities: Sequence[str], *, now: int
+    ) -> int | KeyDead | FileBusy | FileUnsettled | ReleaseHeld:
+        """Put a delete on record and mark its files; return its number for `complete`.
+
+        Everything but a number leaves no trace: the key is dead; the release is being pushed out of this index; an
+        upload of a file of it is on its way, or ended without an answer (`Store.settle` it and ask again); or the hash
+        of one of these files is not known (any more).
+        """
+        return await self._worker.write(lambda connection: admit(connection, self._run, entry, identities, now))
+
+    async def complete(
+        self, number: int, outcome: Outcome, *, index_status: int | None, time_ms: int, removed: Removed
+    ) -> None:
+        """End a delete. Of what is left the mark is taken away again."""
+        await self._worker.write(
+            lambda connection: complete(connection, self._run, number, outcome, index_status, time_ms, removed)
+        )

@@ -26,8 +26,26 @@ def _lock(descriptor: int, *, wait: bool) -> bool:
     return True
 
 
+def in_use(database: Path) -> bool:
+    """Say whether any program has the database open: each holds a run. One that cannot be asked counts."""
+    database = database.resolve()
+    for path in database.parent.glob(f"{glob.escape(database.name)}.run-*"):
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+        try:
+            if not _lock(descriptor, wait=False):
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
 class Run:
-    """One open store, as others see it, and the claims it has in flight. Used from the worker's thread alone."""
+    """One open store, as others see it, and the claims it has in flight. From its opening on the worker's thread's."""
 
     def __init__(self, database: Path) -> None:
         self.name: Final = secrets.token_hex(_NAME_BYTES)
@@ -39,11 +57,11 @@ class Run:
         return self._database.with_name(f"{self._database.name}.run-{name}")
 
     def hold(self) -> None:
-        """Show this run as alive, from its first claim on. Raises StoreError."""
+        """Show this run as alive: from its opening on, or from its first claim where that failed. Raises StoreError."""
         if self._held is not None:
             return
         try:
-            self._sweep()
+            self.sweep()
             self._held = self._locked(self._path(self.name))
         except OSError as exc:
             raise StoreError(f"{self._path(self.name)} cannot be created: {exc.strerror}") from exc
@@ -58,7 +76,8 @@ class Run:
                 return descriptor
             os.close(descriptor)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Remove what dead runs have left."""
         for path in self._database.parent.glob(f"{glob.escape(self._database.name)}.run-*"):
             # It may be gone meanwhile, a folder, another user's: what we cannot take away is in nobody's way.
             with suppress(OSError):

@@ -61,6 +61,14 @@ async def migrate(url: str) -> None:
     await asyncio.to_thread(_migrate, database_path(url))
 
 
+def bring_up(path: Path) -> bool:
+    """Bring a database that nobody else has open to this program's schema; say whether it was at an older one."""
+    if _current(path):
+        return False
+    _migrate(path)
+    return True
+
+
 def _migrate(path: Path) -> None:
     create_private(path)
     require_private(path)

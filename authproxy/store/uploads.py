@@ -12,7 +12,7 @@ from sqlalchemy import Connection, CursorResult, Row, Select, bindparam, delete,
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.names import release_identity
-from authproxy.store import files, holds
+from authproxy.store import chain, files, holds
 from authproxy.store import keys as key_rows
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
@@ -37,8 +37,17 @@ _DENIED: Final = "denied"
 _RENAMED: Final = {"index": "index_name", "warning": "reason"}
 _COLUMN_OF: Final = {each.name: _RENAMED.get(each.name, each.name) for each in fields(Entry)}
 
+# What a claim is of, beside its own columns.
+OF_CLAIM: Final = (
+    record.c.action,
+    record.c.filename,
+    record.c.project,
+    record.c.version,
+    record.c.sha256,
+    record.c.outcome,
+)
 CLAIMS: Final[Select[Any]] = (
-    select(claims, record.c.filename, record.c.project, record.c.version, record.c.sha256)
+    select(claims, *OF_CLAIM)
     .join(record, record.c.id == claims.c.record_id)
     .where(claims.c.index_name == bindparam("b_index"))
 )
@@ -79,8 +88,8 @@ _COMPLETE: Final = (
 _SETTLE: Final = (
     update(record)
     .where(record.c.id == bindparam("b_record"))
-    .values(outcome=bindparam("b_outcome"))
-    .returning(*_FILE_OF_RECORD, record.c.key_id)
+    .values(outcome=bindparam("b_outcome"), completed_ms=bindparam("b_time"))
+    .returning(*_FILE_OF_RECORD, record.c.key_id, record.c.index_status)
 )
 
 
@@ -125,10 +134,19 @@ def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, 
 
 def claimed(run: Run, found: Row[Any], now: int) -> FileBusy | FileUnsettled:
     """Say what a row of `CLAIMS` is: an upload on its way, or one that ended without an answer."""
-    in_flight = found.id in run.in_flight if found.run == run.name else run.alive(found.run)
-    if in_flight and now - found.opened < UPLOAD_DEADLINE:
-        return FileBusy()
-    row = FileRow(
+    return FileBusy() if under_way(run, found, now) else FileUnsettled(file_of(found))
+
+
+def under_way(run: Run, found: Row[Any], now: int) -> bool:
+    """Say whether somebody will still complete a claim. `found` has its columns and `OF_CLAIM`."""
+    if found.outcome != PENDING or now - found.opened >= UPLOAD_DEADLINE:
+        return False
+    return found.id in run.in_flight if found.run == run.name else run.alive(found.run)
+
+
+def file_of(found: Row[Any]) -> FileRow:
+    """Build the value of a claim, of the same columns."""
+    return FileRow(
         found.id,
         found.index_name,
         found.identity,
@@ -138,7 +156,6 @@ def claimed(run: Run, found: Row[Any], now: int) -> FileBusy | FileUnsettled:
         found.sha256,
         ours=True,
     )
-    return FileUnsettled(row)
 
 
 def _may_take_the_place(entry: Entry, claim: Claim, stored: FileRow) -> bool:
@@ -181,10 +198,12 @@ def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
     return Ticket(record_id, claim_id, entry.key_id)
 
 
-def note(connection: Connection, entry: Entry, **more: object) -> int:
+def note(connection: Connection, entry: Entry, *, outcome: str, **more: object) -> int:
     """Put a decision on record; return the number of its row."""
-    row = {column: getattr(entry, name) for name, column in _COLUMN_OF.items()}
-    return number_of(connection.execute(_INSERT_RECORD, row | more))
+    row = {column: getattr(entry, name) for name, column in _COLUMN_OF.items()} | more
+    number = number_of(connection.execute(_INSERT_RECORD, row | {"outcome": outcome}))
+    chain.decided(connection, row | {"id": number}, outcome=outcome)
+    return number
 
 
 def number_of(inserted: CursorResult[Any]) -> int:
@@ -206,7 +225,10 @@ def complete(
     run.in_flight.discard(ticket.claim_id)
     given = {"b_record": ticket.record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
     file = connection.execute(_COMPLETE, given).mappings().first()
-    if file is None or outcome is Outcome.UNKNOWN:
+    if file is None:
+        return
+    chain.ended(connection, ticket.record_id, outcome, index_status, time_ms)
+    if outcome is Outcome.UNKNOWN:
         return
     connection.execute(_DROP_CLAIM, {"b_claim": ticket.claim_id})
     if outcome is Outcome.STORED:
@@ -215,18 +237,22 @@ def complete(
         connection.execute(_GIVE_BACK, {"b_key": ticket.key_id})
 
 
-def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None) -> bool:
-    """End a claim by what the index has."""
+def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None, now: int) -> Outcome | None:
+    """End a claim by what the index has: ours, nothing (or still what was there before), or other bytes."""
     claimed = connection.execute(_CLAIMED, {"b_claim": row.id}).first()
     if claimed is None or (claimed.run == run.name and row.id in run.in_flight):
-        return False
+        return None
     connection.execute(_DROP_CLAIM, {"b_claim": row.id})
     ours = sha256 == claimed.sha256
-    outcome = Outcome.STORED if ours else Outcome.FAILED
-    file = connection.execute(_SETTLE, {"b_record": claimed.record_id, "b_outcome": outcome}).mappings().one()
+    before = files.find(connection, row.index, row.identity)
+    as_before = before is not None and not before.removed and before.sha256 == sha256
+    outcome = Outcome.STORED if ours else Outcome.FAILED if sha256 is None or as_before else Outcome.DIFFERENT
+    given = {"b_record": claimed.record_id, "b_outcome": outcome, "b_time": now * 1000}
+    file = connection.execute(_SETTLE, given).mappings().one()
+    chain.ended(connection, claimed.record_id, outcome, file["index_status"], now * 1000)
     if not ours and file["key_id"] is not None:
         connection.execute(_GIVE_BACK, {"b_key": file["key_id"]})
-    if sha256 is not None:
-        put = {name: file[name] for name in file if name != "key_id"}
+    if outcome is not Outcome.FAILED:
+        put = {name: file[name] for name in file if name not in {"key_id", "index_status"}}
         files.put(connection, put | {"sha256": sha256} | ({} if ours else {"record_id": None}))
-    return True
+    return outcome

@@ -78,6 +78,25 @@ class FileRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Intent:
+    """An upload or a delete that was admitted and whose end nobody saw."""
+
+    row: FileRow  # `id` is the claim's; of a delete the project and the version, and no file
+    record_id: int
+    action: str
+    opened: int  # unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A file of the index where an upload of ours should be, with other bytes."""
+
+    row: FileRow
+    record_id: int  # of the upload
+    sent: str  # the hash of what was uploaded
+
+
+@dataclass(frozen=True, slots=True)
 class AdoptedFile:
     """A file that the index had before us."""
 
@@ -180,16 +199,6 @@ class Hold:
     """A release is held; given back to `Holds.end` exactly once."""
 
     id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """An upload or a delete that was admitted and whose end nobody saw."""
-
-    row: FileRow  # `id` is the claim's; of a delete the project and the version, and no file
-    record_id: int
-    action: str
-    opened: int  # unix seconds
 
 
 Verdict = Admitted | KeyDead | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled | ReleaseHeld

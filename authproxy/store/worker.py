@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -29,6 +29,19 @@ T = TypeVar("T")
 
 # A batch of admissions holds the thread for about 25 ms; more would make a read wait noticeably.
 BATCH_LIMIT: Final = 64
+
+
+class Watched(Protocol):
+    """Makes work do more in its own transaction than it was asked to."""
+
+    def __call__(self, work: Callable[[Connection], T], /) -> Callable[[Connection], T]:
+        """Return the work to do."""
+        ...
+
+
+def as_it_is(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """Do nothing more."""
+    return work
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +79,14 @@ def _raw(connection: Connection) -> sqlite3.Connection:
 
 
 class Worker:
-    """Runs functions of a `Connection` in its thread. They raise StoreError, or what `border` turns into one."""
+    """Runs functions of a `Connection` in its thread. They raise StoreError, or what `border` turns into one.
 
-    def __init__(self, path: Path) -> None:
+    `watched` sees every piece of work that writes before it is done.
+    """
+
+    def __init__(self, path: Path, watched: Watched = as_it_is) -> None:
         self._path: Final = path
+        self._watched: Final = watched
         self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="authproxy-store")
         self._waiting: Final[deque[_Job[Any]]] = deque()
         self._engine: Engine | None = None
@@ -126,6 +143,7 @@ class Worker:
         if self._closed:
             raise StoreError(f"{self._path} is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        work = self._watched(work) if writes else work
         self._waiting.append(_Job(work, writes, future, orphaned))
         self._thread.submit(self._drain)
         return future

@@ -22,6 +22,7 @@ from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull
 from authproxy.web import devpi_login, head
+from authproxy.web.chores import chores
 from authproxy.web.errors import phrase, respond
 from authproxy.web.forward_auth import is_asked, said_again
 from authproxy.web.head import Address
@@ -30,7 +31,10 @@ from authproxy.web.parts import Parts, assembled
 from authproxy.web.pushing import is_push, push
 from authproxy.web.read import read
 from authproxy.web.receive import drain
+from authproxy.web.recordkeeping import recordkeeping
 from authproxy.web.removing import is_removal, remove_at
+from authproxy.web.settling import kept_settled
+from authproxy.web.telling import telling
 from authproxy.web.upload import upload
 
 log: Final = logging.getLogger("authproxy.web")
@@ -63,6 +67,7 @@ class App:
         """Take a new config; return the names of the settings that changed there and need a restart to change here."""
         fixed = {name: getattr(self.parts.config, name) for name in FIXED}
         self.parts = replace(self.parts, config=replace(config, **fixed))
+        self.parts.store.webhooks.subscribe(config.wanted)
         return [name for name, value in fixed.items() if getattr(config, name) != value]
 
     async def drained(self) -> None:
@@ -250,4 +255,9 @@ def _target(parts: Parts, request: BaseRequest) -> str:
 async def running(config: Config, *, clock: Callable[[], float] = time.time) -> AsyncIterator[App]:
     """Open all parts of a proxy and put them together. Raises StoreError where the store cannot be opened."""
     async with AsyncExitStack() as stack:
-        yield App(await assembled(config, stack, clock))
+        app = App(await assembled(config, stack, clock))
+        await stack.enter_async_context(kept_settled(app.parts.ledger, app.parts.metrics, app.parts.now))
+        await stack.enter_async_context(chores(lambda: app.parts))
+        await stack.enter_async_context(recordkeeping(lambda: app.parts))
+        await stack.enter_async_context(telling(lambda: app.parts))
+        yield app

@@ -53,6 +53,7 @@ async def forward_auth(parts: Parts, request: BaseRequest, address: Address) -> 
     if not asked.lends:
         raise refuse(Code.NO_ROUTE, f"{quoted(asked.target)} is not decided here: ask for it through the proxy")
     reader = await _reader(parts, request, address)
+    parts.uses.read(reader, asked, request, parts.now())
     if (denial := may_read(parts.config, reader, asked, now=parts.now())) is not None:
         raise Refused(denial)
     parts.yeses.remember(parts.config, request, reader)
@@ -61,8 +62,13 @@ async def forward_auth(parts: Parts, request: BaseRequest, address: Address) -> 
 
 def said_again(parts: Parts, request: BaseRequest) -> Response | None:
     """Answer yes where this very request got one that still stands; None says nothing."""
-    reader = parts.yeses.again(parts.config, request, now=parts.now())
-    return None if reader is None else _yes(parts, reader)
+    now = parts.now()
+    reader = parts.yeses.again(parts.config, request, now=now)
+    if reader is None:
+        return None
+    if not parts.uses.seen(reader, now):
+        parts.uses.read(reader, parts.readers.asked(*_original(request)), request, now)
+    return _yes(parts, reader)
 
 
 def _yes(parts: Parts, reader: Principal) -> Response:

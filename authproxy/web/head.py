@@ -131,7 +131,12 @@ def written(address: Address) -> str:
 
 def client_of(request: BaseRequest) -> str:
     """What the client calls itself, as printable ASCII of bounded length."""
-    said = request.headers.get(hdrs.USER_AGENT, "")[:CLIENT_LIMIT]
+    return plain(request.headers.get(hdrs.USER_AGENT, ""))
+
+
+def plain(text: str) -> str:
+    """What a client wrote of itself, as it may stand in a log or a row."""
+    said = text[:CLIENT_LIMIT]
     if said.isascii() and said.isprintable():
         return said
     return "".join(c if " " <= c <= "~" else "?" for c in said)

@@ -15,8 +15,9 @@ from authproxy.domain.grants import Action
 from authproxy.domain.names import ProjectName
 from authproxy.domain.refusal import Code, quoted, refuse
 from authproxy.store import FileBusy, Hold, Intent, Passing, StoreError
-from authproxy.web.ledger import AGAIN, ATTEMPTS
+from authproxy.web.ledger import ATTEMPTS
 from authproxy.web.parts import Parts
+from authproxy.web.verdicts import AGAIN
 
 log: Final = logging.getLogger("authproxy.holding")
 
@@ -78,10 +79,10 @@ async def _settled(parts: Parts, intent: Intent) -> None:
     """End what nobody saw the end of by what the index has. Raises Refused where it cannot be asked."""
     row = intent.row
     if intent.action != Action.DELETE:
-        await parts.ledger.settle(row)
+        await parts.ledger.settle(row, now=parts.now())
         return
     project, backend = ProjectName(row.project), parts.backend
     page = await backend.listing(row.index, project)
     found = None if page is None else backend.flavour.removals.planned(page, row.index, project, row.version)
     left = None if found is None else {file.artifact.identity for file in found.files}
-    await parts.store.settle_removal(intent, left)
+    await parts.store.unfinished.settle_removal(intent, left, now=parts.now())

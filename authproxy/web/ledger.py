@@ -6,14 +6,15 @@ since somebody may have gone to it past us, and a database may be a restored one
 exact strings (measured: `Victim-1.0.tar.gz` lands beside `victim-1.0.tar.gz`), so it does not help.
 """
 
+import logging
 from dataclasses import dataclass, field
 from typing import Final
 
 from authproxy.authority.recent import Recent
 from authproxy.backend.client import Backend
 from authproxy.backend.flavour import IndexFile
-from authproxy.domain.access import Access
-from authproxy.domain.names import Artifact, ProjectName
+from authproxy.domain.access import Access, Outcome
+from authproxy.domain.names import Artifact, ProjectName, artifact
 from authproxy.domain.policy import DEAD_KEY, Admission, Overwrite
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
 from authproxy.store import (
@@ -33,11 +34,12 @@ from authproxy.store import (
     UsesSpent,
     Verdict,
 )
+from authproxy.web.verdicts import AGAIN, busy, denied, exists, may_not_create, other_bytes, release_held
+
+log: Final = logging.getLogger("authproxy.ledger")
 
 # After the first answer the index may have to be asked once, and someone else may have been quicker once.
 ATTEMPTS: Final = 3
-# A concurrent upload of the same file is over soon, or was cut off; in seconds.
-AGAIN: Final = 2
 # How many projects are remembered as compared with the index: 2 MB of names. One that fell out costs one request more.
 COMPARED: Final = 10_000
 
@@ -74,17 +76,17 @@ class Ledger:
         )
         if not self._compared.get((access.index, wanted.project)):
             foreseen = await self.store.foresee(entry, claim, now=now)
-            denial = _denied(foreseen, entry, wanted) or await self._compare(entry, wanted, admission)
+            denial = denied(foreseen, entry, wanted) or await self._compare(entry, wanted, admission)
             if denial is not None:
                 return denial
         for _ in range(ATTEMPTS):
             verdict = await self.store.admit(entry, claim, now=now)
             if isinstance(verdict, Admitted):
                 return verdict.ticket
-            answer = _denied(verdict, entry, wanted) or await self._answer(verdict, entry, wanted, claim)
+            answer = denied(verdict, entry, wanted) or await self._answer(verdict, entry, wanted, claim)
             if answer is not None:
                 return answer
-        return _busy(wanted)
+        return busy(wanted)
 
     async def already_there(self, access: Access) -> SameFile | Denial:
         """Say what the index has of a file that it refused because it has it: these bytes, or others; and learn it.
@@ -94,13 +96,13 @@ class Ledger:
         """
         wanted = _artifact(access)
         found = await self.backend.files(access.index, wanted.project) or ()
-        await self.adopt(access.index, wanted.project, found)
+        await self.note(access.index, wanted.project, found)
         there = _alike(found, wanted.identity, wanted.filename)
         if there is None:
-            return _exists(wanted, "the index has it and does not list it")
+            return exists(wanted, "the index has it and does not list it")
         if await self._sha256(there) == access.sha256:
             return SameFile(there.filename)
-        return _other_bytes(there.filename, wanted)
+        return other_bytes(there.filename, wanted)
 
     async def remember(self, index: str, project: ProjectName, files: tuple[IndexFile, ...]) -> None:
         """Note files that are about to be deleted, with their hashes; those on their way are left to their uploads.
@@ -108,21 +110,41 @@ class Ledger:
         Raises Refused (index-unreachable, index-timeout, misconfigured) where the index is needed and cannot be asked,
         and StoreError.
         """
-        await self.adopt(index, project, files)
+        await self.note(index, project, files)
+        await self.read_back(index, files)
+
+    async def adopt(self, index: str, project: ProjectName) -> tuple[tuple[IndexFile, ...], int]:
+        """Learn what the index has of a project; return that, and how much of it was new. Raises Refused."""
+        found = await self.backend.files(index, project) or ()
+        return found, await self.note(index, project, found)
+
+    async def read_back(self, index: str, files: tuple[IndexFile, ...]) -> int:
+        """Learn the hashes that the index does not state, of files that were adopted; say how many. Raises Refused."""
+        read = 0
         for file in files:
             row = await self.store.file(index, file.artifact.identity)
             if row is not None and row.sha256 is None:
                 await self.store.set_sha256(row, await self._sha256(file))
+                read += 1
+        return read
+
+    async def held(self, row: FileRow) -> str | None:
+        """Ask the index for the hash of what it has under a file's identity, None where it has nothing there.
+
+        Raises Refused where the index cannot be asked.
+        """
+        there = await self._in_index(row.index, artifact(row.filename), row.filename)
+        return await self._sha256(there) if there else None
 
     async def claim_removal(self, entry: Entry, files: tuple[IndexFile, ...], *, now: int) -> int | Denial:
-        """Put the delete of these files on record and mark them; the caller then owes `Store.complete_removal`.
+        """Put the delete of these files on record and mark them; the caller then owes `store.removals.complete`.
 
         An upload of the release that ended without an answer is settled first, by what is listed. Raises Refused
         (index-unreachable, index-timeout, misconfigured) where a file has to be read and cannot be, and StoreError.
         """
         identities = [file.artifact.identity for file in files if file.artifact.project == entry.project]
         for _ in range(ATTEMPTS + len(files)):
-            verdict = await self.store.admit_removal(entry, identities, now=now)
+            verdict = await self.store.removals.admit(entry, identities, now=now)
             match verdict:
                 case int():
                     return verdict
@@ -130,21 +152,23 @@ class Ledger:
                     return DEAD_KEY
                 case FileUnsettled(row):
                     there = _alike(files, row.identity, row.filename)
-                    await self.store.settle(row, await self._sha256(there) if there else None)
+                    await self._settled(row, await self._sha256(there) if there else None, now)
                 case ReleaseHeld(lost):
                     return release_held(entry, lost)
                 case FileBusy():
                     break
         return Denial(Code.BUSY, f"a file of {entry.project} {entry.version} is being uploaded, try again", AGAIN)
 
-    async def settle(self, row: FileRow) -> None:
+    async def settle(self, row: FileRow, *, now: int) -> None:
         """End an upload whose end nobody saw by what the index has.
 
         Raises Refused (index-unreachable, index-timeout, misconfigured) where it cannot be asked, and StoreError.
         """
-        found = await self.backend.files(row.index, ProjectName(row.project)) or ()
-        there = _alike(found, row.identity, row.filename)
-        await self.store.settle(row, await self._sha256(there) if there else None)
+        await self._settled(row, await self.held(row), now)
+
+    async def _settled(self, row: FileRow, sha256: str | None, now: int) -> None:
+        if await self.store.settle(row, sha256, now=now) is Outcome.DIFFERENT:
+            alarm(row, sha256)
 
     def doubt(self, index: str, project: ProjectName) -> None:
         """Have the index asked again by the next upload to a project: much of it may be gone."""
@@ -163,8 +187,8 @@ class Ledger:
         """Learn what the index has of a project; refuse to make one that it does not have without the right to."""
         found = await self.backend.files(entry.index, wanted.project)
         if found is None and not admission.may_create:
-            return _may_not_create(entry, wanted.project)
-        await self.adopt(entry.index, wanted.project, found or ())
+            return may_not_create(entry, wanted.project)
+        await self.note(entry.index, wanted.project, found or ())
         # A project that is not there is asked for again until it is: whoever comes next may lack the right to make it.
         if found is not None:
             self._compared.put((entry.index, wanted.project), value=True)
@@ -174,10 +198,10 @@ class Ledger:
         """Ask the index what our rows cannot say; None means that the question is now worth asking again."""
         match verdict:
             case FileUnsettled(row):
-                await self.settle(row)
+                await self.settle(row, now=entry.time_ms // 1000)
                 return None
             case FileKnown(row) if row.ours and row.sha256 != entry.sha256:
-                return _other_bytes(row.filename, wanted, replaceable=claim.overwrite)
+                return other_bytes(row.filename, wanted, replaceable=claim.overwrite)
             case FileKnown(row):
                 return await self._known(row, entry, wanted, claim)
             case Admitted() | KeyDead() | UsesSpent() | RateExceeded() | FileBusy() | ReleaseHeld():
@@ -199,17 +223,16 @@ class Ledger:
             return SameFile(there.filename)
         if claim.overwrite and row.filename == wanted.filename:
             return None
-        return _other_bytes(row.filename, wanted, replaceable=claim.overwrite)
+        return other_bytes(row.filename, wanted, replaceable=claim.overwrite)
 
-    async def adopt(self, index: str, project: ProjectName, found: tuple[IndexFile, ...]) -> None:
-        """Learn what the index has of a project. Raises StoreError."""
+    async def note(self, index: str, project: ProjectName, found: tuple[IndexFile, ...]) -> int:
+        """Note what the index has of a project; say how much of it was new. Raises StoreError."""
         files = [
             AdoptedFile(file.artifact.identity, file.filename, file.artifact.version, _sha256_of(file))
             for file in found
             if file.artifact.project == project
         ]
-        if files:
-            await self.store.adopt(index, project, files)
+        return await self.store.adopt(index, project, files) if files else 0
 
     async def _in_index(self, index: str, wanted: Artifact, filename: str) -> IndexFile | None:
         return _alike(await self.backend.files(index, wanted.project) or (), wanted.identity, filename)
@@ -220,6 +243,12 @@ class Ledger:
             # To take this for "not there" would free the name for other bytes.
             raise refuse(Code.INDEX_UNREACHABLE, f"the index lists {quoted(file.filename)} and does not return it")
         return found
+
+
+def alarm(row: FileRow, sha256: str | None) -> None:
+    """Tell the operator of a file that is not what was uploaded under its name."""
+    extra = {"index": row.index, "file": row.filename, "sent": row.sha256, "found": sha256}
+    log.error("the index has other bytes than were uploaded: `authproxy audit reconcile` lists such files", extra=extra)
 
 
 def _artifact(access: Access) -> Artifact:
@@ -236,57 +265,3 @@ def _alike(files: tuple[IndexFile, ...], identity: str, filename: str) -> IndexF
 
 def _sha256_of(file: IndexFile) -> str | None:
     return file.digest[1] if file.digest is not None and file.digest[0] == "sha256" else None
-
-
-def _denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial | None:
-    """Say which refusals stand whatever the index has."""
-    match verdict:
-        case KeyDead():
-            return DEAD_KEY
-        case UsesSpent(limit):
-            uses = "1 upload, and it is" if limit == 1 else f"{limit} uploads, and all are"
-            return Denial(Code.USES_SPENT, f"key {entry.public_id} was for {uses} used up")
-        case RateExceeded(retry_after):
-            reason = f"key {entry.public_id} uploads faster than its policy allows, try again in {retry_after} s"
-            return Denial(Code.RATE, reason, retry_after)
-        case FileBusy():
-            return _busy(wanted)
-        case ReleaseHeld(lost):
-            return release_held(entry, lost)
-        case FileKnown(row) if row.removed:
-            why = f"{quoted(row.filename)} was deleted and had other bytes, release a new version instead"
-            return _exists(wanted, why)
-        case Admitted() | FileKnown() | FileUnsettled() | None:
-            return None
-
-
-def _may_not_create(entry: Entry, project: ProjectName) -> Denial:
-    return Denial(
-        Code.CREATE,
-        f"key {entry.public_id} may not create the project {quoted(project)}: the index has no such project, and "
-        f"{entry.grant} does not say create",
-    )
-
-
-def _other_bytes(filename: str, wanted: Artifact, *, replaceable: bool = False) -> Denial:
-    if replaceable:
-        return _exists(wanted, f"the index has it as {quoted(filename)}, use that name to replace it")
-    return _exists(wanted, f"the index has {quoted(filename)} with other bytes, release a new version instead")
-
-
-def _exists(wanted: Artifact, why: str) -> Denial:
-    # Both forms of --skip-existing look for these words (measured): "File already exists" and "already exist".
-    return Denial(Code.FILE_EXISTS, f"File already exists: {quoted(wanted.filename)} cannot be uploaded, {why}")
-
-
-def _busy(wanted: Artifact) -> Denial:
-    return Denial(Code.BUSY, f"{quoted(wanted.filename)} is being uploaded by someone else, try again", AGAIN)
-
-
-def release_held(entry: Entry, lost: int | None) -> Denial:
-    """Say that nothing changes in a release while it is copied. `lost` is in seconds (`store.ReleaseHeld`)."""
-    what = f"{quoted(entry.project)} {entry.version} is being pushed out of {entry.index}"
-    if lost is None:
-        return Denial(Code.BUSY, f"{what} and stays as it is until that is done, try again", AGAIN)
-    why = f"{what}, and the index did not say how that ended: push it again, or try again in {lost} s"
-    return Denial(Code.BUSY, why, lost)

@@ -9,6 +9,25 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 
+class WebhookMetrics:
+    """How webhooks fare, by their names in the config."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sent = Counter("authproxy_webhook_sent", "Events that a webhook took.", ("webhook",), registry=registry)
+        self.failed = Counter(
+            "authproxy_webhook_failed", "Tries that a webhook did not take.", ("webhook",), registry=registry
+        )
+        self.waiting = Gauge(
+            "authproxy_webhook_waiting", "Events that wait for a webhook.", ("webhook",), registry=registry
+        )
+        self.dropped = Gauge(
+            "authproxy_webhook_dropped",
+            "Events that were dropped since the store was made, because a webhook did not take them for too long.",
+            ("webhook",),
+            registry=registry,
+        )
+
+
 class Metrics:
     """The counters of one running proxy."""
 
@@ -28,7 +47,29 @@ class Metrics:
             "1 while the index refuses our service credentials or our upload address: nothing can be uploaded.",
             registry=self.registry,
         )
-
+        self.different_files = Gauge(
+            "authproxy_different_files",
+            "Files of the index with other bytes than the uploads that they should be: somebody has to look at them.",
+            registry=self.registry,
+        )
+        self.would_refuse = Counter(
+            "authproxy_would_refuse",
+            "Uploads that passed and that a rule with enforce: false would have refused, by the code of that refusal.",
+            ("code",),
+            registry=self.registry,
+        )
+        self.expiring = Gauge(
+            "authproxy_keys_expiring",
+            "Keys that expire within so many days, those left out that were made for no longer. Counted every hour.",
+            ("within",),
+            registry=self.registry,
+        )
+        self.expired = Gauge(
+            "authproxy_keys_expired",
+            "Keys that have expired and were neither revoked nor paused. Counted every hour.",
+            registry=self.registry,
+        )
+        self.webhooks = WebhookMetrics(self.registry)
         # Finding a counter by its labels takes longer than counting, and every request is counted.
         self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 

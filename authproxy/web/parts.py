@@ -22,6 +22,7 @@ from authproxy.web.passwords import IndexPasswords
 from authproxy.web.readers import Readers
 from authproxy.web.readiness import Readiness
 from authproxy.web.turns import Turns
+from authproxy.web.uses import Uses
 from authproxy.web.yeses import Yeses
 
 # The verified-key cache is keyed with so many random bytes; they live and die with the process.
@@ -41,6 +42,7 @@ class Parts:
     passwords: IndexPasswords
     readers: Readers
     yeses: Yeses
+    uses: Uses
     readiness: Readiness
     archives: Turns  # archives are read one per spare core: reading one is seconds of CPU at worst
     clock: Callable[[], float]
@@ -59,7 +61,7 @@ class Parts:
 
 async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], float]) -> Parts:
     """Open every part; the stack closes them in reverse. Raises StoreError where the store cannot be opened."""
-    store = await Store.open(config.store)
+    store = await Store.open(config.store, config.wanted)
     stack.push_async_callback(store.close)
     backend = await stack.enter_async_context(Backend(upstream_of(config), flavour_of(config)))
     throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
@@ -83,6 +85,7 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
         passwords,
         readers,
         Yeses(authority, secrets.token_bytes(PROCESS_KEY_BYTES), backend.flavour.credentials),
+        Uses(store),
         Readiness(store, backend),
         Turns(spare_threads()),
         clock,

@@ -27,7 +27,7 @@ from authproxy.domain.access import Access, Outcome, Principal
 from authproxy.domain.grants import ANY, Action
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.names import ProjectName, project_name, version_text
-from authproxy.domain.policy import Admission, decide, reaches
+from authproxy.domain.policy import Admission, Overwrite, decide, reaches
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
 from authproxy.store import Passing, StoreError, Ticket
 from authproxy.web.credentials import key_holder
@@ -192,10 +192,17 @@ class _Passage:
         """Push, and complete the record with what became of it."""
         answer = PushAnswer(dict.fromkeys(tickets, Outcome.UNKNOWN), None)
         try:
-            answer = await carry_out(self.parts.backend, found, frozenset(tickets), self.origin.address)
+            replaceable = frozenset(each for each in tickets if self._replaceable(found, each))
+            answer = await carry_out(self.parts.backend, found, frozenset(tickets), self.origin.address, replaceable)
+            if answer.denial is not None:
+                self.parts.ledger.doubt(self.wanted.target, self.wanted.project)
         finally:
             await asyncio.shield(self._complete(tickets, answer))
         return answer
+
+    def _replaceable(self, found: Push, identity: str) -> bool:
+        file = next(file for file in found.files if file.artifact.identity == identity)
+        return self._decided(_of(self.access, file)).overwrite is Overwrite.ALLOW
 
     async def _alarmed(self, answer: PushAnswer) -> None:
         """Tell everybody of files that came to the target and that nobody judged. Raises Refused, StoreError."""
@@ -215,7 +222,7 @@ class _Passage:
             access = self.access if each.file is None else _of(self.access, each.file)
             await audit.record_refusal(self.parts.store, self.origin, self.principal, access, denial)
         files = tuple(each.file for each in strange if each.file is not None)
-        await self.parts.ledger.adopt(way.target, way.project, files)
+        await self.parts.ledger.note(way.target, way.project, files)
         raise Refused(denial)
 
     async def _judged(self, arrival: Arrival) -> bool:

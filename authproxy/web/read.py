@@ -118,9 +118,11 @@ async def _reader(parts: Parts, request: BaseRequest, asked: Asked, address: Add
             foreign = {str(hdrs.AUTHORIZATION): credential.foreign} if credential and credential.foreign else {}
             return _Reader(None, lent=False, own=foreign)
         holder = await key_holder(parts, request, address)
-    denial = parts.readers.may_read(parts.config, holder, asked, now=parts.now())
+    now = parts.now()
+    parts.uses.read(holder, asked, request, now)
+    denial = parts.readers.may_read(parts.config, holder, asked, now=now)
     if denial is not None and reads is Reads.KEY:
-        if asked.listing and reaches(parts.config.policy, holder, asked.action, asked.index, now=parts.now()):
+        if asked.listing and reaches(parts.config.policy, holder, asked.action, asked.index, now=now):
             return _Reader(holder, lent=asked.lends, part=True)
         raise Refused(denial)
     return _Reader(holder, lent=denial is None and asked.lends)

@@ -68,6 +68,7 @@ async def remove(parts: Parts, origin: Origin, principal: Principal, index: str,
     if any(shows_secret(text, parts.config.keys.prefix) for text in release):
         raise refuse(Code.NAME_INVALID, "the name or the version holds a key: keep it out of names, and replace it")
     project, version = project_name(release[0]), version_text(release[1])
+    parts.uses.note(principal, Action.DELETE, project, origin.address, origin.client, parts.now())
     going = _Going(parts, origin, principal, project, Access(Action.DELETE, index, project, version=version), version)
     removal, number = await going.admitted()
     answer = await going.carried_out(removal, number)
@@ -127,7 +128,7 @@ class _Going:
         removed = Removed(self.access.index, sorted(gone), sorted(left))
         status, now_ms = answer.status, int(self.parts.clock() * 1000)
         try:
-            await self.parts.store.complete_removal(
+            await self.parts.store.removals.complete(
                 number, answer.outcome, index_status=status, time_ms=now_ms, removed=removed
             )
         except StoreError as exc:

@@ -64,6 +64,7 @@ async def upload(parts: Parts, request: BaseRequest, origin: Origin, address: Ad
     index = parts.backend.flavour.uploads[request.raw_path]
     boundary = form_boundary(request, parts.config.limits)
     sender = await _sender(parts, request, origin, index, address)
+    parts.uses.note(sender.principal, Action.UPLOAD, None, origin.address, origin.client, parts.now())
     by_form = parts.backend.flavour.removals.by_form
     async with received(request, boundary, parts.config, removals=by_form) as (form, spool):
         if isinstance(form, RemovalForm):
@@ -117,7 +118,9 @@ class _Passage:
     async def claim(self) -> tuple[Ticket | SameFile, str | None]:
         """Decide, and put a yes on record; it may come with a warning. Raises Refused for a no."""
         principal = self.sender.principal
-        decision = decide(self.parts.policy, principal, self.access, now=self.parts.now())
+        origin, now = self.origin, self.parts.now()
+        self.parts.uses.note(principal, Action.UPLOAD, self.access.project, origin.address, origin.client, now)
+        decision = decide(self.parts.policy, principal, self.access, now=now)
         if isinstance(decision, Admission):
             if decision.metadata is MetadataCheck.VERIFY and self.access.artifact is not None:
                 async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
@@ -127,9 +130,18 @@ class _Passage:
             if isinstance(claimed, SameFile) and principal.kind is PrincipalKind.PASSWORD:
                 await self.parts.store.record_same(entry)
             if not isinstance(claimed, Denial):
+                self._note(decision)
                 return claimed, decision.warning
             decision = claimed
         raise Refused(decision)
+
+    def _note(self, admission: Admission) -> None:
+        """Count and log what rules on trial would have refused; the record has it already."""
+        for denial in admission.would_refuse:
+            self.parts.metrics.would_refuse.labels(denial.code).inc()
+        if admission.would_refuse:
+            extra = {"request_id": self.origin.request_id, "reason": admission.remark}
+            log.warning("a rule on trial would refuse this", extra=extra)
 
     def _inspect(self, artifact: Artifact) -> None:
         with self.spool.reader() as file:

@@ -145,9 +145,22 @@ async def test_other_bytes_under_the_name_are_not_ours(backend: Backend, recordi
     recording.answer = held = Held(copies=())
     held.target = [link(WHEEL, "1"), link(SDIST, "9")]
     found = await planned(backend)
-    said = await carry_out(backend, found, frozenset(each.artifact.identity for each in found.files), "192.0.2.7")
+    wanted = frozenset(each.artifact.identity for each in found.files)
+    said = await carry_out(backend, found, wanted, "192.0.2.7", wanted)
     assert sorted(said.outcomes.values()) == [Outcome.REFUSED, Outcome.STORED]
     assert said.denial is not None
+
+
+async def test_other_bytes_that_came_there_past_us_stay(backend: Backend, recording: RecordingIndex) -> None:
+    """A volatile target would replace them; where the rule lets it, it may."""
+    recording.answer = held = Held()
+    held.target = [link(SDIST, "9")]
+    found = await planned(backend)
+    wanted = frozenset(each.artifact.identity for each in found.files)
+    said = await carry_out(backend, found, wanted, "192.0.2.7")
+    assert said.denial is not None
+    assert (said.denial.code, set(said.outcomes.values())) == (Code.FILE_EXISTS, {Outcome.FAILED})
+    assert [seen.method for seen in recording.requests if seen.method == "PUSH"] == []
 
 
 async def test_an_index_that_cannot_be_asked_any_more_leaves_it_open(

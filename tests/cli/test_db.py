@@ -1,12 +1,15 @@
 """`authproxy db`: makes the store, once, and says what state it is in."""
 
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.cli.records import recorded
+from tests.store.samples import ENTRY
 
 
 def test_migrate_makes_the_store_and_doing_it_twice_does_no_harm(cli: Cli, tmp_path: Path) -> None:
@@ -65,3 +68,17 @@ def test_a_folder_that_is_not_there(cli: Cli, config_file: Path) -> None:
         ran = cli(*arguments)
         assert ran.status == 1
         assert "no/where.db cannot be created" in ran.stderr
+
+
+def test_a_record_that_was_changed_is_told(cli: Cli, config_file: Path) -> None:
+    """3, and where to look further; the control is the check before."""
+    assert cli("db", "migrate").status == 0
+    recorded(config_file, ENTRY)
+    assert cli("db", "check").status == 0
+    connection = sqlite3.connect(config_file.parent / "authproxy.db")
+    connection.execute("UPDATE record SET owner = 'mallory'")
+    connection.commit()
+    connection.close()
+    ran = cli("db", "check", "--json")
+    assert (ran.status, ran.json["usable"]) == (3, False)
+    assert ran.json["problem"].startswith("row 1 was changed in the record: `authproxy audit verify`")

@@ -246,7 +246,7 @@ def test_a_list_in_a_pipe(created: Create, cli: Cli) -> None:
 
 def test_a_list_of_several_batches(created: Create, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """However few keys are held in memory at a time, all are listed, each once, in either form."""
-    monkeypatch.setattr("authproxy.cli.key.BATCH", 2)
+    monkeypatch.setattr("authproxy.cli.keylist.BATCH", 2)
     keys = sorted(created().id for _ in range(5))
     assert sorted(row["id"] for row in cli("key", "list", "--json").json) == keys
     assert sorted(line.split("\t")[0] for line in cli("key", "list").stdout.splitlines()[1:]) == keys

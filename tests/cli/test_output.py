@@ -184,3 +184,29 @@ def test_a_failed_command_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no such policy"), destination(path):
         raise Failure("no such policy")
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("as_json", "line"),
+    [(True, '{"id": "a", "note": "b\\tc"}\n'), (False, "a\tb\\x09c\t-\n")],
+    ids=["JSON lines", "columns"],
+)
+def test_a_line_arrives_at_once(tmp_path: Path, as_json: bool, line: str) -> None:
+    """One of many things is a line of its own and in the file when the call returns, whatever becomes of us then."""
+    with (tmp_path / "list").open("w") as stream:
+        Output(as_json, stream).line({"id": "a", "note": "b\tc"}, ("a", "b\tc", None))
+        assert (tmp_path / "list").read_text() == line
+
+
+@pytest.mark.parametrize(("keep", "written", "stays"), [(True, "key", True), (True, "", False), (False, "key", False)])
+def test_what_a_failing_command_leaves(tmp_path: Path, keep: bool, written: str, stays: bool) -> None:
+    """Nothing, but for what may be all that there is of a new key."""
+
+    def fails() -> None:
+        with destination(tmp_path / "new", keep=keep) as stream:
+            stream.write(written)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fails()
+    assert (tmp_path / "new").exists() is stays

@@ -18,7 +18,7 @@ def test_a_yes_names_the_rule_and_the_grant(created: Create, cli: Cli) -> None:
     question = ("--key", key.id, "upload", "acme-core", "--version", "1.2")
     ran = cli("policy", "explain", *question)
     assert ran.status == 0
-    assert ran.stdout.startswith(f"yes: key {key.id} may upload acme-core 1.2\n")
+    assert ran.stdout.startswith(f"yes: key {key.id} may upload acme-core 1.2, only from 10.0.0.0/8\n")
     assert "rule   packages[0] acme-*" in ran.stdout
     assert "grant  upload+create:acme-*" in ran.stdout
     shown = cli("policy", "explain", *question, "--json").json
@@ -93,7 +93,7 @@ def test_a_file_gives_its_version(created: Create, cli: Cli) -> None:
     """With --file no --version is needed, and names are read as the standards write them."""
     ran = cli("policy", "explain", "--key", created().id, "upload", "Acme.Core", "--file", WHEEL)
     assert ran.status == 0
-    assert "upload acme-core 1.2\n" in ran.stdout
+    assert "upload acme-core 1.2, only from 10.0.0.0/8\n" in ran.stdout
 
 
 @pytest.mark.parametrize(

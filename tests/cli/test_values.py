@@ -8,11 +8,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.cli.issuing import Life
-from authproxy.cli.values import ADDRESS, CIDR, DURATION, FILENAME, GRANT, KEY_ID, PROJECT, SIZE, VERSION, Typed
+from authproxy.cli.values import (
+    ADDRESS,
+    CIDR,
+    DURATION,
+    FILENAME,
+    GRANT,
+    KEY_ID,
+    MOMENT,
+    PROJECT,
+    SIZE,
+    UNTIL,
+    VERSION,
+    Typed,
+)
 from authproxy.domain.keys import SECRET_ENTROPY, PublicId, mint
 
 KEY = mint("apx", PublicId("Ab0123456789x"), bytes(range(SECRET_ENTROPY)))
-TYPES = (KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME)
+TYPES = (KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME, MOMENT, UNTIL)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +66,27 @@ def test_a_key_in_the_wrong_place_is_not_repeated(kind: Typed) -> None:
     with pytest.raises(click.BadParameter) as wrong:
         kind.convert(f"upload:{KEY}" if kind is GRANT else KEY, None, None)
     assert KEY.rpartition("_")[2][:20] not in wrong.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "until"),
+    [
+        ("2027-01-31", 1_801_353_600, 1_801_440_000),
+        ("2027-01-31T12:00:00Z", 1_801_396_800, 1_801_396_800),
+        ("2027-01-31T12:00:00+02:00", 1_801_389_600, 1_801_389_600),
+        ("2027-01-31T12:00:00", 1_801_396_800, 1_801_396_800),
+    ],
+    ids=["a day", "as we print it", "in another zone", "without a zone"],
+)
+def test_a_day_begins_and_ends(text: str, moment: int, until: int) -> None:
+    """What counts from a day counts from its beginning, what lasts until a day lasts through it; all in UTC."""
+    assert (MOMENT.convert(text, None, None), UNTIL.convert(text, None, None)) == (moment, until)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "31.01.2027", "2027-02-30", "\x1b[2J", "x" * 1000])
+def test_what_is_no_time(text: str) -> None:
+    """Wrong usage, in one short sentence."""
+    with pytest.raises(click.BadParameter) as caught:
+        MOMENT.convert(text, None, None)
+    assert "is no time: write one as in 2027-01-31" in caught.value.message
+    assert len(caught.value.message) < 150

@@ -4,8 +4,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from authproxy.domain.events import Event
+
 DURATIONS = st.builds("{}{}".format, st.integers(1, 500), st.sampled_from("smhdw"))
 LIFETIMES = DURATIONS | st.just("never")
+IDLES = st.builds("{}{}".format, st.integers(1, 500), st.sampled_from("dw")) | st.just("never")
 # Under the smallest limit that is drawn, so that no rule is over it.
 SIZES = st.builds("{}{}".format, st.integers(1, 900), st.sampled_from(["B", "KiB", "KB", " MiB"])) | st.integers(1, 999)
 LIMITS = st.builds("{}{}".format, st.integers(1, 900), st.sampled_from(["GiB", "GB", "TiB"]))
@@ -34,6 +37,7 @@ GRANTS = section(
 KEY_POLICIES = section(
     {"allow": some(GRANTS, 1)},
     lifetime=LIFETIMES,
+    pause_unused=IDLES,
     networks=some(NETWORKS),
     uses=COUNTS,
     rate=st.builds("{}/{}".format, st.integers(1, 10**9 - 1), st.sampled_from(["second", "minute", "hour", "day"])),
@@ -47,11 +51,25 @@ RULES = section(
     overwrite=st.sampled_from(["never", "allow"]),
     versions=some(st.sampled_from(["1.*", ">=1.0,<2", "2.0", "*.dev*", "~=1.4"])),
     metadata=st.sampled_from(["verify", "off"]),
+    enforce=st.booleans(),
     passwords=st.sampled_from(["allow", "warn", "refuse"]),
 )
 # Names that cover each other nowhere, and what covers them all at the end.
 PACKAGES = st.lists(RULES, max_size=3).map(
     lambda rules: [{"match": match, **rule} for match, rule in zip(["acme-core", "acme-*", "*"], rules, strict=False)]
+)
+
+WEBHOOKS = st.lists(
+    section(
+        {
+            "name": NAMES,
+            "url": st.sampled_from(["https://ops.example.com", "http://[::1]:9/a?b=%2e", "https://Ops/x//y"]),
+            "secret": st.just({"file": "pw"}),
+            "events": st.lists(st.sampled_from(sorted(map(str, Event))), min_size=1, unique=True),
+        }
+    ),
+    max_size=2,
+    unique_by=lambda each: each["name"],
 )
 
 ACCOUNTS = st.just({}) | st.just({"username": "svc", "password": {"file": "pw"}})
@@ -97,10 +115,12 @@ DOCUMENTS = st.builds(
             uploads=st.sampled_from(["allow", "warn", "refuse"]),
             until=st.sampled_from(["2027-01-31", "2028-02-29"]),
         ),
-        keys=section({}, prefix=st.sampled_from(["apx", "ab", "acme1"]), lifetime=LIFETIMES),
+        keys=section({}, prefix=st.sampled_from(["apx", "ab", "acme1"]), lifetime=LIFETIMES, pause_unused=IDLES),
         key_policies=st.dictionaries(NAMES, KEY_POLICIES, max_size=2),
         packages=PACKAGES,
         trusted_proxies=some(NETWORKS),
+        record=section({}, keep=DURATIONS),
+        webhooks=WEBHOOKS,
         limits=section({"max_upload": LIMITS}, spool_memory=SIZES, upload_deadline=DURATIONS),
         throttle=section({}, failures=COUNTS, window=DURATIONS),
         log=section(

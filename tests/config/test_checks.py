@@ -31,6 +31,15 @@ def test_a_rule_that_is_never_asked(complaints: Complaining, matches: list[str],
     assert all(each.startswith(start) for each, start in zip(found, said, strict=True))
 
 
+def test_a_rule_on_trial_hides_nothing(loaded: Loading, complaints: Complaining) -> None:
+    """It leaves the decision to the rule behind it; behind one that decides, it is never asked itself."""
+    tried = '  - {match: "acme-*", enforce: false}\n'
+    policy = loaded(LEAST + "packages:\n" + tried + '  - match: "acme-*"\n').policy
+    assert [rule.enforce for rule in policy.packages] == [False, True]
+    [found] = complaints(LEAST + 'packages:\n  - match: "acme-*"\n' + tried)
+    assert "packages[0] (acme-*, line 5) matches all that this rule matches" in found
+
+
 def test_rules_that_are_all_asked(loaded: Loading) -> None:
     """From narrow to wide, and side by side, nothing is hidden."""
     assert len(loaded(rules("acme-core", "acme-*", "b*", "*")).policy.packages) == 4

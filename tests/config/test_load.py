@@ -96,6 +96,16 @@ def test_the_policy_of_a_file(loaded: Loading) -> None:
     assert loaded(WHOLE).policy == Policy({"release": release, "forever": forever}, (first, rest))
 
 
+def test_a_file_without_its_secrets(tmp_path: Path) -> None:
+    """For a comparison the password need not be there; to run, it must."""
+    path = tmp_path / "authproxy.yaml"
+    path.write_text(LEAST.replace("{flavour", "{username: svc, password: {file: nowhere}, flavour"), encoding="utf-8")
+    config = load(path, secrets=False)
+    assert (config.backend.password, config.backend.username) == (None, "svc")
+    with pytest.raises(ConfigProblems):
+        load(path)
+
+
 def test_passwords_of_a_file(loaded: Loading) -> None:
     """Nobody who says nothing takes passwords; a package may have a word of its own."""
     assert loaded(LEAST).policy.passwords == PasswordRule(Passwords.REFUSE, None)
@@ -123,6 +133,24 @@ def test_paths_start_at_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert expected.state_directory == file.parent.parent / "elsewhere"
     monkeypatch.chdir(file.parent)
     assert load(Path(file.name), {}) == expected
+
+
+def test_keys_are_paused_where_the_file_says_so(loaded: Loading) -> None:
+    """Never by itself; the word for all keys is the default of policies, and a policy's own word counts."""
+    policies = """key_policies:
+  a: {allow: [{actions: [read], packages: [a]}]}
+  b: {allow: [{actions: [read], packages: [a]}], pause_unused: 30d}
+  c: {allow: [{actions: [read], packages: [a]}], pause_unused: never}
+"""
+    for text, expected in (("", [None, 30 * DAY, None]), ("keys: {pause_unused: 90d}\n", [90 * DAY, 30 * DAY, None])):
+        config = loaded(LEAST + text + policies)
+        assert [each.pause_unused for each in config.policy.key_policies.values()] == expected
+
+
+def test_a_key_may_be_idle_for_a_day(complaints: Complaining) -> None:
+    """Less is refused, with the reason."""
+    [said] = complaints(LEAST + "keys: {pause_unused: 12h}\n")
+    assert "it takes 1d at least: a key that is used once a day would be paused" in said
 
 
 def test_the_lifetime_of_keys_is_the_default_of_policies(loaded: Loading) -> None:

@@ -62,9 +62,10 @@ def uncommented(text: str) -> str:
 
 @pytest.fixture
 def beside(tmp_path: Path) -> Path:
-    """A directory with the secret that the example names."""
-    (tmp_path / "backend-password").write_text("correct-horse\n")
-    (tmp_path / "backend-password").chmod(0o600)
+    """A directory with the secrets that the example names."""
+    for name in ("backend-password", "webhook-secret"):
+        (tmp_path / name).write_text("correct-horse-battery\n")
+        (tmp_path / name).chmod(0o600)
     return tmp_path
 
 

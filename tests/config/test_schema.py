@@ -34,7 +34,7 @@ def plain(text: str) -> Any:
 
 def loads(folder: Path, top: object) -> bool:
     """Whether `load` takes this document, with a secret beside it."""
-    (folder / "pw").write_text("secret")
+    (folder / "pw").write_text("a secret long enough for a webhook")
     (folder / "pw").chmod(0o600)
     path = folder / "authproxy.yaml"
     path.write_text(json.dumps(top))

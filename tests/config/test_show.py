@@ -48,7 +48,7 @@ def test_what_is_shown_is_for_people(loaded: Loading) -> None:
     assert document["backend"]["password"] == {"file": "pw"}
     assert document["backend"]["timeouts"] == {"connect": "1s", "read": "2m", "upload": "10m"}
     assert document["limits"] == {"max_upload": "1GiB", "spool_memory": "1MiB", "upload_deadline": "1h"}
-    assert document["keys"] == {"prefix": "acme", "lifetime": "never"}
+    assert document["keys"] == {"prefix": "acme", "lifetime": "never", "pause_unused": "never"}
     assert document["key_policies"]["release"]["rate"] == "10/hour"
     assert document["packages"][0]["metadata"] == "off"
     assert SECRET not in json.dumps(document)

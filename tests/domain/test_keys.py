@@ -25,6 +25,7 @@ from authproxy.domain.keys import (
     mint,
     name_key,
     name_secret,
+    next_slot,
     parse,
     read_key_id,
 )
@@ -267,3 +268,13 @@ def test_no_secret_shows_itself() -> None:
     shown = repr(parsed) + str(parsed) + repr(parsed.secret) + f"{parsed.secret}"
     assert secret not in shown
     assert repr(SecretText("x")) == "SecretText()"
+
+
+def test_slots_follow_each_other_round() -> None:
+    """Each of the 62 once, and then the first again."""
+    slot, seen = SLOTS[0], []
+    for _ in SLOTS:
+        seen.append(slot)
+        slot = next_slot(slot)
+    assert "".join(seen) == SLOTS
+    assert slot == SLOTS[0]

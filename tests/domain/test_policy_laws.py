@@ -157,7 +157,20 @@ def test_the_address_may_be_left_open() -> None:
     assert isinstance(explain(RULES, far, CORE, now=NOW).decision, Denial)
     explanation = explain(RULES, far, CORE, now=NOW, placed=False)
     assert isinstance(explanation.decision, Admission)
-    assert ("network", "no address was named") in [(step.name, step.sentence) for step in explanation.steps]
+    steps = [(step.name, step.sentence) for step in explanation.steps]
+    assert ("network", "no address was named: only from 10.0.0.0/8") in steps
+    anywhere = explain(RULES, holder(key()), CORE, now=NOW, placed=False).steps
+    assert ("network", "no address was named") in [(step.name, step.sentence) for step in anywhere]
+
+
+def test_a_key_that_may_be_used_from_nowhere() -> None:
+    """Networks of the key's own that its policy does not have leave none: no address would do, so the answer is no."""
+    allow = (parse_grant("upload:*"),)
+    inside = KeyPolicy("release", allow, lifetime=None, networks=(ip_network("10.0.0.0/8"),))
+    who = holder(key(networks=(ip_network("192.0.2.0/24"),)))
+    answer = explain(policy(inside, *RULES.packages), who, CORE, now=NOW, placed=False).decision
+    assert isinstance(answer, Denial)
+    assert (answer.code, "from nowhere" in answer.reason) == (Code.NETWORK, True)
 
 
 def test_spent_uses_are_explained() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 ENDED_WITHIN = 10.0  # seconds between SIGTERM and SIGKILL
 
 # A test is not to depend on who runs it: no settings of pip, uv, twine, keyring or authproxy come through.
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH")
+_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:

@@ -52,6 +52,7 @@ def pypiserver(
     protect: str = "update",
     fallback: bool = False,
     host: str = LOOPBACK,
+    overwrite: bool = False,
 ) -> Iterator[PypiServer]:
     """Run pypiserver on a port of its own: open to everybody (`-P . -a .`), or asking for `htpasswd` where `protect` says.
 
@@ -63,6 +64,7 @@ def pypiserver(
     port = reserved_port()
     argv = [sys.executable, "-m", "pypiserver", "run", "-i", host, "-p", str(port), "--server", server, "-v"]
     argv += [] if fallback else ["--disable-fallback"]
+    argv += ["--overwrite"] if overwrite else []
     argv += (
         ["-P", ".", "-a", "."]
         if htpasswd is None

@@ -64,3 +64,10 @@ def rows(url: str, path: Path) -> Iterator[Callable[..., list[Any]]]:
     connection = sqlite3.connect(path, isolation_level=None)
     yield lambda sql, *given: connection.execute(sql, given).fetchall()
     connection.close()
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    """Elsewhere."""
+    (tmp_path / "backups").mkdir()
+    return tmp_path / "backups" / "b.db"

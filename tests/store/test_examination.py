@@ -15,7 +15,7 @@ from authproxy.domain.keys import KeyId
 from authproxy.store import SchemaError, Store, StoreError
 from authproxy.store.examination import NAMED, Examination, StoreInterrupted, StoreMissing, examine, sqlite_version
 from authproxy.store.tables import SCHEMA
-from tests.store.samples import KEY, NOW
+from tests.store.samples import ENTRY, KEY, NOW
 
 SOON = NOW + 1_000
 
@@ -197,3 +197,14 @@ async def test_what_a_killed_server_left_in_its_wal_is_seen(url: str, path: Path
 def test_the_version_of_sqlite() -> None:
     """It is that of the library in this program."""
     assert sqlite_version()[0] == sqlite3.sqlite_version
+
+
+async def test_a_record_that_was_changed_is_seen(store: Store, path: Path) -> None:
+    """Of the youngest rows; the control is the same record before."""
+    await store.record_refusal(ENTRY, "no-rule", "no")
+    assert look_from_outside(path).flaw is None
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE record SET owner = 'mallory'")
+    connection.commit()
+    connection.close()
+    assert look_from_outside(path).flaw == "row 1 was changed"

@@ -50,10 +50,10 @@ async def test_what_the_index_states_counts(store: Store, rows: Rows) -> None:
 async def test_a_deleted_file_that_is_there_again_is_not_deleted(store: Store, rows: Rows) -> None:
     """Somebody put it back past us."""
     await store.adopt("", "acme-core", [replace(OLD, sha256=SHA)])
-    number = await store.admit_removal(replace(ENTRY, action="delete"), [OLD.identity], now=NOW)
+    number = await store.removals.admit(replace(ENTRY, action="delete"), [OLD.identity], now=NOW)
     assert isinstance(number, int)
     gone = Removed("", [OLD.identity], [])
-    await store.complete_removal(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
+    await store.removals.complete(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
     assert rows("SELECT filename FROM files WHERE removed IS NULL") == []
     await store.adopt("", "acme-core", [OLD])
     assert rows("SELECT filename FROM files WHERE removed IS NULL") == [(OLD.filename,)]

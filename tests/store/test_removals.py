@@ -32,19 +32,19 @@ async def stored(store: Store, entry: Entry = ENTRY, claim: Claim = ANY) -> None
 
 
 async def deleted(store: Store, outcome: Outcome = Outcome.REMOVED, removed: Removed = GONE) -> None:
-    number = await store.admit_removal(DELETE, ITS, now=NOW)
+    number = await store.removals.admit(DELETE, ITS, now=NOW)
     assert isinstance(number, int)
-    await store.complete_removal(number, outcome, index_status=200, time_ms=NOW * 1000, removed=removed)
+    await store.removals.complete(number, outcome, index_status=200, time_ms=NOW * 1000, removed=removed)
 
 
 async def test_a_delete_is_on_record_before_and_after(store: Store, rows: Rows) -> None:
     """Pending while the index is asked, then what became of it; it spends no use of the key."""
-    number = await store.admit_removal(DELETE, [], now=NOW)
+    number = await store.removals.admit(DELETE, [], now=NOW)
     assert isinstance(number, int)
     assert rows("SELECT action, version, outcome FROM record") == [("delete", "1.0", "pending")]
-    await store.complete_removal(number, Outcome.REFUSED, index_status=403, time_ms=NOW * 1000, removed=NOTHING)
+    await store.removals.complete(number, Outcome.REFUSED, index_status=403, time_ms=NOW * 1000, removed=NOTHING)
     assert rows("SELECT outcome, index_status FROM record") == [("refused", 403)]
-    await store.complete_removal(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=NOTHING)
+    await store.removals.complete(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=NOTHING)
     assert rows("SELECT outcome FROM record") == [("refused",)]
     assert rows("SELECT used FROM keys") == [(0,)]
 
@@ -52,7 +52,7 @@ async def test_a_delete_is_on_record_before_and_after(store: Store, rows: Rows) 
 async def test_a_dead_key_deletes_nothing(store: Store, rows: Rows) -> None:
     """It may have been revoked while the request came in."""
     await store.revoke(ID, NOW)
-    assert await store.admit_removal(DELETE, ITS, now=NOW) == KeyDead("revoked")
+    assert await store.removals.admit(DELETE, ITS, now=NOW) == KeyDead("revoked")
     assert rows("SELECT * FROM record") == []
 
 
@@ -90,7 +90,7 @@ async def test_a_file_is_marked_before_the_index_is_asked(store: Store, rows: Ro
     """Nobody may see the end of it: a program that dies there leaves the name to its bytes."""
     await stored(store)
     assert not await marked(store)
-    assert isinstance(await store.admit_removal(DELETE, ITS, now=NOW), int)
+    assert isinstance(await store.removals.admit(DELETE, ITS, now=NOW), int)
     assert await marked(store)
     verdict = await store.admit(replace(ENTRY, sha256=OTHER_SHA), ANY, now=NOW)
     assert isinstance(verdict, FileKnown)
@@ -101,12 +101,12 @@ async def test_a_file_is_marked_before_the_index_is_asked(store: Store, rows: Ro
 async def test_a_mark_goes_where_the_file_was_seen(store: Store, removed: Removed, expected: bool) -> None:
     """What is left is there; what is gone stays marked, also where somebody who saw it meanwhile took the mark away."""
     await stored(store)
-    number = await store.admit_removal(DELETE, ITS, now=NOW)
+    number = await store.removals.admit(DELETE, ITS, now=NOW)
     assert isinstance(number, int)
     if removed is GONE:
         await store.adopt("", "acme-core", [AdoptedFile(ENTRY.identity, ENTRY.filename, "1.0", SHA)])
         assert not await marked(store)
-    await store.complete_removal(number, Outcome.UNKNOWN, index_status=None, time_ms=NOW * 1000, removed=removed)
+    await store.removals.complete(number, Outcome.UNKNOWN, index_status=None, time_ms=NOW * 1000, removed=removed)
     assert await marked(store) == expected
 
 
@@ -115,10 +115,10 @@ async def test_only_what_is_gone_is_marked(store: Store) -> None:
     await stored(store)
     await stored(store, upload("2.0"))
     await deleted(store, Outcome.REFUSED, LEFT)
-    number = await store.admit_removal(replace(DELETE, index="team/dev"), [], now=NOW)
+    number = await store.removals.admit(replace(DELETE, index="team/dev"), [], now=NOW)
     assert isinstance(number, int)
     other = Removed("team/dev", ITS, [])
-    await store.complete_removal(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=other)
+    await store.removals.complete(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=other)
     assert not await marked(store)
     assert not await marked(store, "acme-core 2.0 sdist")
 
@@ -128,15 +128,15 @@ async def test_an_upload_on_its_way_stops_a_delete(store: Store, rows: Rows, lis
     """Its bytes may be there already, and nobody knows their hash; one that nobody waits for is to be settled first."""
     identities = ITS if listed else []
     given = await admitted(store)
-    assert isinstance(await store.admit_removal(replace(DELETE, version="1"), identities, now=NOW), FileBusy)
-    late = await store.admit_removal(DELETE, identities, now=NOW + UPLOAD_DEADLINE)
+    assert isinstance(await store.removals.admit(replace(DELETE, version="1"), identities, now=NOW), FileBusy)
+    late = await store.removals.admit(DELETE, identities, now=NOW + UPLOAD_DEADLINE)
     assert isinstance(late, FileUnsettled)
     await store.complete(given, Outcome.UNKNOWN, index_status=None, time_ms=NOW * 1000)
-    unsettled = await store.admit_removal(DELETE, identities, now=NOW)
+    unsettled = await store.removals.admit(DELETE, identities, now=NOW)
     assert isinstance(unsettled, FileUnsettled)
     assert rows("SELECT action FROM record") == [("upload",)]
-    assert await store.settle(unsettled.row, SHA)
-    assert isinstance(await store.admit_removal(DELETE, ITS, now=NOW), int)
+    assert await store.settle(unsettled.row, SHA, now=NOW)
+    assert isinstance(await store.removals.admit(DELETE, ITS, now=NOW), int)
 
 
 async def test_uploads_of_other_releases_stop_no_delete(store: Store) -> None:
@@ -148,7 +148,7 @@ async def test_uploads_of_other_releases_stop_no_delete(store: Store) -> None:
     )
     for each in others:
         await admitted(store, each)
-    assert isinstance(await store.admit_removal(DELETE, [], now=NOW), int)
+    assert isinstance(await store.removals.admit(DELETE, [], now=NOW), int)
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["no row", "a row without a hash"])
@@ -156,13 +156,13 @@ async def test_a_file_without_a_hash_is_not_deleted(store: Store, rows: Rows, kn
     """There would be nothing to know its bytes by."""
     if known:
         await store.adopt("", "acme-core", [AdoptedFile(ENTRY.identity, ENTRY.filename, "1.0", None)])
-    assert isinstance(await store.admit_removal(DELETE, ITS, now=NOW), FileBusy)
+    assert isinstance(await store.removals.admit(DELETE, ITS, now=NOW), FileBusy)
     assert rows("SELECT * FROM record") == []
 
 
 async def test_deletes_do_not_count_as_uploads(store: Store) -> None:
     """A rate is of uploads."""
     await finish(store)
-    await store.admit_removal(DELETE, ITS, now=NOW)
+    await store.removals.admit(DELETE, ITS, now=NOW)
     assert isinstance(await store.admit(upload("2.0"), Claim(rate=(1, 3600)), now=NOW), RateExceeded)
     await admitted(store, upload("2.0"), Claim(rate=(2, 3600)))

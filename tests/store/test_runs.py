@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from authproxy.store import FileBusy, FileUnsettled, Store, StoreError
-from authproxy.store.runs import Run
+from authproxy.store.runs import Run, in_use
 from tests.store.samples import ANY, ENTRY, NOW, admitted, upload
 
 Rows = Callable[..., list[Any]]
@@ -66,7 +66,7 @@ async def test_an_upload_of_a_living_program_is_busy_and_of_a_dead_one_unsettled
         running.wait(10)
         verdict = await store.admit(upload("1.0"), ANY, now=NOW)
         assert isinstance(verdict, FileUnsettled)
-        assert await store.settle(verdict.row, None)
+        assert await store.settle(verdict.row, None, now=NOW)
         await admitted(store, upload("1.0"))
 
 
@@ -91,18 +91,20 @@ async def test_a_kill_leaves_no_half_row(
     stored = rows("SELECT id FROM record WHERE outcome = 'stored' ORDER BY id")
     assert stored == rows("SELECT record_id FROM files ORDER BY record_id")
     assert rows("SELECT used FROM keys") == [(len(pending) + len(stored),)]
-    assert len(list(path.parent.glob("*.run-*"))) == 1, "the lock file of the dead run"
+    assert len(list(path.parent.glob("*.run-*"))) == 2, "our own lock file, and that of the dead run"
     await admitted(store, upload("999.0"))
-    assert len(list(path.parent.glob("*.run-*"))) == 1, "our own now: the next run sweeps"
+    next_one = await Store.open(url)
+    assert len(list(path.parent.glob("*.run-*"))) == 2, "our own and its own: whoever opens the store sweeps"
+    await next_one.close()
 
 
 async def test_a_closed_store_leaves_nothing_beside_the_database(store: Store, path: Path) -> None:
-    """No lock file after an orderly end; and none before the first upload, so the command line makes none."""
-    assert list(path.parent.glob("*.run-*")) == []
-    await admitted(store)
+    """One lock file while it is open, before the first upload too, so that no backup is restored; and none after."""
+    assert in_use(path)
     assert len(list(path.parent.glob("*.run-*"))) == 1
     await store.close()
     assert list(path.parent.glob("*.run-*")) == []
+    assert not in_use(path)
     await store.close()
 
 
@@ -132,6 +134,19 @@ def test_a_sweep_spares_the_living(tmp_path: Path) -> None:
     assert not next_one.alive(living.name)
     next_one.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dead_program_left_is_no_use_and_what_cannot_be_asked_is(tmp_path: Path) -> None:
+    """Nobody is kept from restoring by a crash; whoever might be there counts."""
+    database = tmp_path / "a[1].db"
+    (tmp_path / "a[1].db.run-dead").touch()
+    assert not in_use(database)
+    living = Run(database)
+    living.hold()
+    assert in_use(database)
+    living.close()
+    (tmp_path / "a[1].db.run-loop").symlink_to("a[1].db.run-loop")
+    assert in_use(database)
 
 
 def test_a_lock_that_was_swept_away_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,29 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from authproxy.domain.access import Outcome
-from authproxy.store import AdoptedFile, Claim, FileUnsettled, Hold, KeyState, Passing, Removed, Store, schema
+from authproxy.domain.events import Event
+from authproxy.domain.keys import Secret
+from authproxy.store import (
+    AdoptedFile,
+    Claim,
+    Extend,
+    Failure,
+    FileUnsettled,
+    Finish,
+    Hold,
+    KeyState,
+    LastUse,
+    Passing,
+    Removed,
+    Rotate,
+    Shown,
+    Sound,
+    Step,
+    Store,
+    TakeBack,
+    Wanted,
+    schema,
+)
 from authproxy.store.engine import engine_on
 from authproxy.store.tables import SCHEMA, metadata
 from tests.store.samples import ENTRY, ID, KEY, NOW, SHA, admitted, listed, upload
@@ -44,15 +67,59 @@ def scanned(plan: list[Any]) -> list[str]:
     ]
 
 
+async def the_record(store: Store) -> None:
+    """Ask all that can be asked of the record."""
+    assert isinstance(await store.record.verify((await store.record.standing())[0]), Sound)
+    for wanted in (Wanted(), Wanted(NOW, NOW + 1, "acme-core", ID)):
+        assert [row async for rows in store.record.rows(wanted) for row in rows] or wanted.key_id
+    _, link = await store.record.latest(5)
+    assert await store.record.since(0)
+    assert await store.record.since(link)
+    assert (await store.record.about_file(identity=ENTRY.identity)).rows
+    assert (await store.record.about_file(sha256=SHA)).rows
+    assert [batch async for batch in store.record.prune(NOW * 1000 + 1, NOW * 1000 + 1)]
+
+
+async def lives(store: Store) -> None:
+    """All that can be asked of keys' lives."""
+    second = Secret("1", KEY.secrets[0].digest, NOW, None)
+    await store.note_uses([LastUse(ID, "0", NOW, "read", "acme-core", "192.0.2.7", "pip")])
+    steps: list[Step] = [Rotate(second, "0", 100), Shown("1"), Finish(NOW - 100), Finish(None)]
+    for step in (*steps, Extend(KEY.expires, NOW + 20_000), TakeBack("1")):
+        await store.change_key(ID, step, now=NOW)
+    await store.life(ID)
+    await store.last_uses([ID])
+    await store.ends((1, 30), now=NOW)
+    for until in (None, NOW + 30_000):
+        assert [each async for each in store.endings(until=until, now=NOW)] or until is None
+    assert await listed(store, idle_since=NOW - 50) == []
+    assert await store.pause_idle({}, now=NOW - 50_000) == []
+    assert await store.pause_idle({"release": 100}, now=NOW + 2_000)
+    await store.resume(ID, NOW)
+
+
+async def the_webhooks(store: Store) -> None:
+    """Ask all that can be asked about webhooks; events of everything before are in the store."""
+    hooks = store.webhooks
+    [message, second, *_] = await hooks.pending("ops", 5, now=NOW)
+    await hooks.settle("ops", [message], Failure(second, "it is gone"), now=NOW)
+    await hooks.settle("ops", [], Failure(replace(second, tries=9), "it is gone"), now=NOW)
+    await hooks.announce(now=(KEY.expires or 0) - 1)
+    await hooks.drop_unknown([], now=NOW)
+    assert await hooks.standing()
+    await hooks.release("ops")
+
+
 async def everything(store: Store) -> None:
     """Ask the store all that it can be asked."""
+    store.webhooks.subscribe({"ops": frozenset(Event)})
     claim = Claim(uses_limit=100, rate=(50, 3600))
     for outcome in Outcome:
         given = await admitted(store, upload(f"1+{outcome}"), claim)
         await store.complete(given, outcome, index_status=200, time_ms=NOW * 1000)
     verdict = await store.admit(upload(f"1+{Outcome.UNKNOWN}"), claim, now=NOW)
     assert isinstance(verdict, FileUnsettled)
-    await store.settle(verdict.row, SHA)
+    await store.settle(verdict.row, SHA, now=NOW)
     await store.record_refusal(ENTRY, "no-rule", "no")
     await store.adopt("", "acme-core", [AdoptedFile("acme-core 7 sdist", "acme_core-7.zip", "7", None)])
     await store.adopt("", "acme-core", [AdoptedFile("acme-core 7 sdist", "acme_core-7.zip", "7", SHA)])
@@ -64,26 +131,34 @@ async def everything(store: Store) -> None:
     for filters in ({}, {"owner": "ci@acme"}, {"policy": "release"}, {"state": KeyState.LIVE, "now": NOW}):
         assert await listed(store, **filters)
     stored = upload(f"1+{Outcome.STORED}").identity
-    number = await store.admit_removal(upload("1", action="delete"), [stored], now=NOW)
+    number = await store.removals.admit(upload("1", action="delete"), [stored], now=NOW)
     assert isinstance(number, int)
     gone = Removed("", [stored], [stored])
-    await store.complete_removal(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
+    await store.removals.complete(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
     hold = await store.holds.take(Passing("", "team/stable", "acme-core", "9.0"), now=NOW)
     assert isinstance(hold, Hold)
     await store.holds.end(hold, surely=False)
     await store.holds.end(hold, surely=True)
     await store.holds.judged("", "acme-core 7 sdist", SHA)
-    lost = await store.admit_removal(upload("9.0", action="delete"), [], now=NOW)
+    lost = await store.removals.admit(upload("9.0", action="delete"), [], now=NOW)
     assert isinstance(lost, int)
     nothing = Removed("", [], [])
-    await store.complete_removal(lost, Outcome.UNKNOWN, index_status=None, time_ms=NOW * 1000, removed=nothing)
+    await store.removals.complete(lost, Outcome.UNKNOWN, index_status=None, time_ms=NOW * 1000, removed=nothing)
     unsettled = await store.holds.take(Passing("", "team/stable", "acme-core", "9.0"), now=NOW)
     assert isinstance(unsettled, tuple)
-    await store.settle_removal(unsettled[0], None)
+    await store.unfinished.settle_removal(unsettled[0], None, now=NOW)
+    await store.removals.admit(upload("9.1", action="delete"), (), now=NOW)
+    for intent in (await store.unfinished.intents(now=NOW * 2))[0]:
+        await store.unfinished.settle_removal(intent, [], now=NOW)
+    await store.unfinished.alarms()
+    await store.unfinished.count_alarms()
     await store.password_uses()
+    await lives(store)
+    await the_record(store)
     await store.pause(ID, NOW)
     await store.resume(ID, NOW)
     await store.revoke(ID, NOW)
+    await the_webhooks(store)
 
 
 async def test_no_statement_reads_a_whole_table(store: Store, rows: Rows) -> None:

@@ -35,6 +35,7 @@ def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     yield from _permissions(found)
     yield _schema(found)
     yield _journal(found)
+    yield from _record(found)
     if found.census is not None:
         yield from _keys(found.census)
         yield from _policies(config, found.census)
@@ -98,6 +99,16 @@ def _journal(found: Examination) -> Finding:
         )
     journal = "WAL" if found.wal else "a rollback journal"
     return ok("store-journal", f"the store commits by {journal}, with SQLite {version}")
+
+
+def _record(found: Examination) -> Iterator[Finding]:
+    if found.flaw is not None:
+        advice = (
+            "somebody changed the store past authproxy, or the disk did: `authproxy audit verify` looks at all of it"
+        )
+        yield problem("record", f"the record does not fit its hashes: {found.flaw}", advice)
+    elif found.current:
+        yield ok("record", "the youngest rows of the record fit their hashes")
 
 
 def _named(some: Some) -> str:

@@ -21,6 +21,7 @@ ALL = [
     "store",
     "store-schema",
     "store-journal",
+    "record",
     "keys",
     "policies",
     "index",

@@ -17,7 +17,7 @@ from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.store import Store, migrate
 from authproxy.store.examination import StoreInterrupted
 from tests.cli.checkup.conftest import Configured, nothing_changes
-from tests.store.samples import KEY, NOW
+from tests.store.samples import ENTRY, KEY, NOW
 
 POLICIES = {name: {"allow": [{"actions": ["upload"], "packages": ["acme-*"]}]} for name in ("release", "nightly")}
 
@@ -62,7 +62,7 @@ def test_a_store_in_order(config: Config) -> None:
     """Five things are looked at and none is amiss."""
     fill(config, LASTING, replace(LASTING, policy="nightly"))
     found = look(config)
-    assert set(found) == {"store", "store-schema", "store-journal", "keys", "policies"}
+    assert set(found) == {"store", "store-schema", "store-journal", "record", "keys", "policies"}
     assert {each.verdict for several in found.values() for each in several} == {"ok"}
     assert "2 live keys" in found["keys"][0].sentence
 
@@ -210,3 +210,19 @@ def test_policies_without_keys_and_keys_without_policies(config: Config) -> None
     assert "make a key under it, or take it out" in str(unused.advice)
     assert "'release'" not in unused.sentence
     assert [each.verdict for each in (lost, unused)] == ["warning", "warning"]
+
+
+def test_a_record_that_was_changed_is_a_problem(config: Config) -> None:
+    """Which row, and what looks at all of them; before that it is fine."""
+
+    async def refuse() -> None:
+        store = await Store.open(config.store)
+        await store.record_refusal(ENTRY, "no-rule", "no")
+        await store.close()
+
+    asyncio.run(refuse())
+    assert look(config)["record"][0].verdict == "ok"
+    with closing(sqlite3.connect(database(config))) as opened, opened:
+        opened.execute("UPDATE record SET owner = 'mallory'")
+    [found] = look(config)["record"]
+    assert (found.verdict, "row 1 was changed" in found.sentence) == ("problem", True)

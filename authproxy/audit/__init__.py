@@ -64,7 +64,7 @@ def entry(origin: Origin, principal: Principal, access: Access, admission: Admis
         grant=admission.grant if admission else "",
         address=origin.address,
         client=origin.client,
-        warning=admission.warning if admission else None,
+        warning=admission.remark if admission else None,
     )
 
 

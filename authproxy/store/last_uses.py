@@ -1,0 +1,84 @@
+"""When each secret of a key was last used, where from and for what: one row per secret, replaced by a younger one.
+
+Servers write these in batches, so a row may be half a minute late. Uploads are on record at once, and the record is
+asked as well where being late would end a key that is in use.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same words
+
+from authproxy.domain.keys import KeyId
+from authproxy.store.tables import last_uses, record
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """The last use of one secret. `project` is "" where it was about no single one; `client` is printable ASCII."""
+
+    key_id: KeyId
+    slot: str
+    time: int  # unix seconds
+    action: str
+    project: str
+    address: str
+    client: str
+
+
+_NEW: Final = insert(last_uses)
+_NOTE: Final = _NEW.on_conflict_do_update(
+    index_elements=["key_id", "slot"],
+    set_={name: _NEW.excluded[name] for name in ("time", "action", "project", "address", "client")},
+    # Two servers on one store flush in any order.
+    where=last_uses.c.time <= _NEW.excluded.time,
+)
+_OF: Final = (
+    select(last_uses)
+    .where(last_uses.c.key_id.in_(bindparam("key_ids", expanding=True)))
+    .order_by(last_uses.c.time.desc())
+)
+_ADMITTED: Final = (
+    select(record.c.time_ms, record.c.action, record.c.project, record.c.address, record.c.client)
+    .where(
+        record.c.key_id == bindparam("b_key"),
+        record.c.admitted_ms > bindparam("b_since"),
+        record.c.public_id == bindparam("b_public"),
+    )
+    .order_by(record.c.admitted_ms.desc())
+    .limit(1)
+)
+_FORGET: Final = delete(last_uses).where(
+    last_uses.c.key_id == bindparam("b_key"), last_uses.c.slot == bindparam("b_slot")
+)
+
+
+def note(connection: Connection, uses: Sequence[LastUse]) -> None:
+    """Write down the last use of some secrets; an older one than is known changes nothing."""
+    if uses:
+        connection.execute(_NOTE, [asdict(use) for use in uses])
+
+
+def of(connection: Connection, key_ids: Iterable[str]) -> dict[str, tuple[LastUse, ...]]:
+    """Read the last use of each secret of some keys, those that have ended too, the latest first."""
+    found: dict[str, tuple[LastUse, ...]] = {}
+    for row in connection.execute(_OF, {"key_ids": list(key_ids)}):
+        found[row.key_id] = (*found.get(row.key_id, ()), LastUse(*row))
+    return found
+
+
+def since(connection: Connection, key_id: KeyId, slot: str, time: int) -> LastUse | None:
+    """Read the last use of one secret after `time`, by what servers noted and by the uploads on record."""
+    noted = [use for use in of(connection, [key_id]).get(key_id, ()) if use.slot == slot and use.time > time]
+    asked = {"b_key": key_id, "b_since": time * 1000, "b_public": key_id + slot}
+    row = connection.execute(_ADMITTED, asked).first()
+    if row is not None:
+        noted.append(LastUse(key_id, slot, row.time_ms // 1000, row.action, row.project, row.address, row.client))
+    return max(noted, key=lambda use: use.time, default=None)
+
+
+def forget(connection: Connection, key_id: KeyId, slot: str) -> None:
+    """Drop what is known of a slot that a new secret takes."""
+    connection.execute(_FORGET, {"b_key": key_id, "b_slot": slot})

@@ -1,0 +1,111 @@
+"""What nobody has completed, and what settling found that should not be. It is ended in `uploads` and `removals`."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, select
+
+from authproxy.domain.access import Outcome
+from authproxy.store import files, removals, uploads
+from authproxy.store.reserve import Reserve
+from authproxy.store.runs import Run
+from authproxy.store.tables import claims, record
+from authproxy.store.tables import files as file_table
+from authproxy.store.verdicts import Alarm, Intent
+from authproxy.store.worker import Worker
+
+# All of them: a bound table is read by its number from the first on, in pages.
+_CLAIMS: Final[Select[Any]] = (
+    select(claims, *uploads.OF_CLAIM)
+    .join(record, record.c.id == claims.c.record_id)
+    .where(claims.c.id > bindparam("b_after"))
+    .order_by(claims.c.id)
+    .limit(bindparam("b_limit"))
+)
+PAGE: Final = 500
+
+# An alarm stands while the index has, as far as we know, what an upload of ours found in its place. Written out, not
+# bound: SQLite uses a partial index only where the statement itself says its condition.
+_STANDING: Final = and_(
+    record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'"),
+    file_table.c.record_id.is_(None),
+    file_table.c.removed.is_(None),
+    file_table.c.sha256 != record.c.sha256,
+)
+_PLACES: Final = record.join(
+    file_table,
+    and_(file_table.c.index_name == record.c.index_name, file_table.c.identity == record.c.identity),
+)
+_ALARMS: Final[Select[Any]] = (
+    select(file_table, record.c.id.label("upload"), record.c.sha256.label("sent"))
+    .select_from(_PLACES)
+    .where(_STANDING)
+    .order_by(record.c.id)
+    .limit(PAGE)
+)
+_COUNT: Final = select(func.count()).select_from(_PLACES).where(_STANDING)
+
+
+class Unfinished:
+    """What programs have left behind: claims that nobody will complete, alarms, files. Raises StoreError."""
+
+    def __init__(self, worker: Worker, run: Run, reserve: Reserve) -> None:
+        self._worker = worker
+        self._run = run
+        self._reserve = reserve
+
+    async def tidy(self) -> None:
+        """Take away the files of dead runs, and put aside the room for what must be written on a full disk."""
+        await self._worker.read(lambda _: self._run.sweep())
+        await asyncio.to_thread(self._reserve.keep)
+
+    async def intents(self, *, now: int) -> tuple[list[Intent], int]:
+        """Read all uploads and deletes that nobody will complete, and how many others are under way."""
+        found: list[Intent] = []
+        busy = 0
+        after: int | None = 0
+        while after is not None:
+            page, under_way, after = await self._worker.read(_Page(self._run, now, after))
+            found += page
+            busy += under_way
+        return found, busy
+
+    async def settle_removal(self, intent: Intent, left: Collection[str] | None, *, now: int) -> Outcome | None:
+        """End a delete by what the index still has of the release: the identities of its files, None where it is gone.
+
+        None comes back where someone else settled it before. (An upload is settled by `Store.settle`.)
+        """
+        return await self._worker.write(lambda connection: removals.settle(connection, self._run, intent, left, now))
+
+    async def alarms(self) -> list[Alarm]:
+        """Read the first files of the index with other bytes than the uploads of ours that they should be."""
+        return await self._worker.read(_alarms)
+
+    async def count_alarms(self) -> int:
+        """Count those files."""
+        return await self._worker.read(lambda connection: connection.scalar(_COUNT) or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of claims: those that nobody will complete, how many are under way, and where the next page begins."""
+
+    run: Run
+    now: int
+    after: int
+
+    def __call__(self, connection: Connection) -> tuple[list[Intent], int, int | None]:
+        found = connection.execute(_CLAIMS, {"b_after": self.after, "b_limit": PAGE}).all()
+        left = [
+            Intent(uploads.file_of(row), row.record_id, row.action, row.opened)
+            for row in found
+            if not uploads.under_way(self.run, row, self.now)
+        ]
+        return left, len(found) - len(left), found[-1].id if len(found) == PAGE else None
+
+
+def _alarms(connection: Connection) -> list[Alarm]:
+    """Read the first standing alarms: the file of the index and the upload of ours that it is not."""
+    return [Alarm(files.stored(row), row.upload, row.sent) for row in connection.execute(_ALARMS)]
