@@ -141,7 +141,7 @@ def _told(done: "Restored") -> list[str]:
 def _carried(carried: "Carried") -> list[str]:
     kinds = (
         ("revoked since the backup, and so in it", carried.revoked),
-        ("paused since, or rotated twice, and paused in it", carried.paused),
+        ("paused since, and paused in it", carried.paused),
         ("rotated since: old secrets end as they had, new ones are gone", carried.secrets),
         ("made since and gone, their owners need new ones", carried.lost),
     )

@@ -102,15 +102,19 @@ def _tighten(
         new.execute("UPDATE keys SET revoked = ? WHERE id = ?", (was.revoked, was.id))
         carried.revoked.append(was.id)
         return
-    none_left = _end_secrets(old, new, was.id, carried)
-    if now_is.paused is None and (was.paused is not None or none_left):
+    if _end_secrets(old, new, was.id, carried):
+        # All that the backup has of it was rotated away since, perhaps because it had leaked: no resume may revive it.
+        new.execute("UPDATE keys SET revoked = ? WHERE id = ?", (now, was.id))
+        carried.revoked.append(was.id)
+        return
+    if now_is.paused is None and was.paused is not None:
         pause = "UPDATE keys SET paused = ?, paused_why = ? WHERE id = ?"
-        new.execute(pause, (was.paused or now, RESTORED, was.id))
+        new.execute(pause, (was.paused, RESTORED, was.id))
         carried.paused.append(was.id)
 
 
 def _end_secrets(old: sqlite3.Connection, new: sqlite3.Connection, key_id: str, carried: Carried) -> bool:
-    """End the secrets that rotations have ended since; say whether none is left (they stay, and the key is paused)."""
+    """End the secrets that rotations have ended since; say whether none is left: they stay, and the key has to end."""
     lived = {(slot, digest): expires for slot, digest, expires in old.execute(_SECRETS, (key_id,))}
     mine = new.execute(_SECRETS, (key_id,)).fetchall()
     gone = [slot for slot, digest, _ in mine if (slot, digest) not in lived]

@@ -41,6 +41,7 @@ _OLDEST: Final[Select[Any]] = (
         links.c.hash,
         record.c.outcome.label("now_outcome"),
         record.c.index_status.label("now_status"),
+        record.c.completed_ms.label("now_completed"),
         _NEEDED.label("needed"),
         *(record.c[name].label(f"row_{name}") for name in DECIDED),
     )
@@ -48,7 +49,13 @@ _OLDEST: Final[Select[Any]] = (
     .where(links.c.id > bindparam("b_after"), links.c.id <= bindparam("b_until"))
     .order_by(links.c.id)
 )
-_ROW_AT: Final = 11
+_ROW_AT: Final = 12
+# The last link of each row, which says what became of it.
+_ENDS: Final[Select[Any]] = (
+    select(links.c.record_id, links.c.kind, links.c.outcome, links.c.index_status, links.c.time_ms)
+    .where(links.c.record_id.in_(bindparam("b_records", expanding=True)))
+    .order_by(links.c.id)
+)
 _DROP_ROWS: Final = delete(record).where(record.c.id == bindparam("b_record"))
 _DROP_LINKS: Final = delete(links).where(links.c.id <= bindparam("b_until"))
 _DROP_ANCHOR: Final = delete(anchor).where(anchor.c.id == 1)
@@ -73,8 +80,10 @@ def prune(connection: Connection, before_ms: int, now_ms: int) -> Pruned:
     if not old:
         return Pruned(0, 0, done=True)
     hashed, flaw = begins.hash, None
+    rows = [row.record_id for row in old if row.kind != Kind.ENDED]
+    ends = {end.record_id: end for end in connection.execute(_ENDS, {"b_records": rows})}
     for number, row in enumerate(old):
-        flaw = _flaw(begins, number, hashed, row)
+        flaw = _flaw(begins, number, hashed, row) or _wrong_end(ends.get(row.record_id), row)
         if flaw is not None:
             return Pruned(0, 0, done=True, flaw=flaw)
         hashed = row.hash
@@ -106,6 +115,16 @@ def _flaw(begins: chain.Anchor, number: int, hashed: bytes, row: Any) -> str | N
         return f"link {begins.link + number + 1} does not fit the one before it"
     if row.kind != Kind.ENDED and (row.row_id is None or row_digest(row[_ROW_AT:]) != row.digest):
         return f"row {row.record_id} is not what its link says"
+    return None
+
+
+def _wrong_end(end: Any, row: Any) -> str | None:
+    """Say where a row tells another end than its last link, whose own place in the chain may be much further on."""
+    if row.kind == Kind.ENDED:
+        return None
+    told = row.now_outcome, row.now_status, row.now_completed if end.kind == Kind.ENDED else end.time_ms
+    if told != (end.outcome, end.index_status, end.time_ms):
+        return f"what row {row.record_id} says of its end, its last link does not say"
     return None
 
 

@@ -197,6 +197,7 @@ links: Final = Table(
     Column("index_status", Integer),
     Column("digest", LargeBinary),  # of what was decided; null: the link is of an end
     Column("hash", LargeBinary, nullable=False),
+    Index(None, "record_id"),
 )
 
 # At most one row: where the chain begins since its old end was pruned.

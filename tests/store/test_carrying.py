@@ -83,11 +83,11 @@ async def test_a_secret_that_a_rotation_ended_is_ended(pair: Pair) -> None:
     assert pair.later(f"UPDATE secrets SET expires = 999 WHERE key_id = '{B}'") == Carried(), "an end is not put off"
 
 
-async def test_a_key_of_which_no_secret_is_left_is_paused(pair: Pair) -> None:
-    """No secret comes from the old store, which somebody else may have written to; and no key is left without one."""
-    assert pair.later(f"UPDATE secrets SET digest = 'mallory' WHERE key_id = '{A}'") == Carried(paused=[A])
+async def test_a_key_of_which_no_secret_is_left_is_revoked(pair: Pair) -> None:
+    """No secret comes from the old store, which somebody else may have written to; and none that was ended is revived."""
+    assert pair.later(f"UPDATE secrets SET digest = 'mallory' WHERE key_id = '{A}'") == Carried(revoked=[A])
     assert pair.rows(f"SELECT slot, digest FROM secrets WHERE key_id = '{A}'") == [("0", KEY.secrets[0].digest)]
-    assert pair.rows(f"SELECT paused, paused_why FROM keys WHERE id = '{A}'") == [(NOW, "restored")]
+    assert pair.rows(f"SELECT revoked, paused FROM keys WHERE id = '{A}'") == [(NOW, None)]
 
 
 async def test_nothing_works_because_the_old_store_says_so(pair: Pair) -> None:

@@ -162,3 +162,16 @@ async def test_a_checkpoint_from_before_is_told_as_such(store: Store) -> None:
     assert isinstance(found, Flaw)
     assert found.wrong is Wrong.PRUNED
     assert isinstance(await store.record.verify(last), Sound)
+
+
+@pytest.mark.parametrize("change", ["outcome = 'failed'", "index_status = 500", "completed_ms = 5"])
+async def test_a_forged_end_is_not_sealed(store: Store, rows: Rows, change: str) -> None:
+    """What a row says of its end is compared with its last link, however much later that was written."""
+    await finish(store)
+    await refused(store, 1)
+    rows(f"UPDATE record SET {change} WHERE id = 1")
+    gone, kept, flaw = await pruned(store, before=LATER)
+    assert (gone, kept) == (0, 0)
+    assert flaw is not None
+    assert "its last link does not say" in flaw
+    assert isinstance(await store.record.verify(), Flaw)

@@ -54,6 +54,7 @@ def _chain() -> None:
         where = sa.text(condition)
         op.create_index(name, "record", [column], sqlite_where=where, postgresql_where=where)
     op.create_index("ix_files_sha256", "files", ["sha256"])
+    op.create_index("ix_links_record_id", "links", ["record_id"])
     _link_what_there_is()
 
 
