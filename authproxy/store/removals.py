@@ -12,7 +12,7 @@ and it for the end of the push (`holds`).
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.grants import Action
@@ -47,9 +47,14 @@ _SETTLE: Final = (
 _FILES: Final = select(files).where(
     files.c.index_name == bindparam("b_index"), files.c.project == bindparam("b_project")
 )
+# What came by an upload that was admitted after the delete is not what the delete took away.
 _MARK: Final = (
     update(files)
-    .where(files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity"))
+    .where(
+        files.c.index_name == bindparam("b_index"),
+        files.c.identity == bindparam("b_identity"),
+        or_(files.c.record_id.is_(None), files.c.record_id < bindparam("b_delete")),
+    )
     .values(removed=bindparam("b_time"))
 )
 
@@ -70,7 +75,7 @@ def admit(
     number = uploads.note(connection, entry, outcome=uploads.PENDING)
     row = {"index_name": entry.index, "identity": _claimed(number), "record_id": number, "run": run.name, "opened": now}
     run.in_flight.add(uploads.number_of(connection.execute(_CLAIM, row)))
-    _mark(connection, entry.index, identities, now)
+    _mark(connection, entry.index, identities, now, number)
     return number
 
 
@@ -114,13 +119,14 @@ def complete(
     given = {"b_record": record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
     if connection.execute(_COMPLETE, given).rowcount:
         chain.ended(connection, record_id, outcome, index_status, time_ms)
-    _mark(connection, removed.index, removed.gone, time_ms // 1000)
-    _mark(connection, removed.index, removed.left, None)
+    _mark(connection, removed.index, removed.gone, time_ms // 1000, record_id)
+    _mark(connection, removed.index, removed.left, None, record_id)
 
 
-def _mark(connection: Connection, index: str, identities: Sequence[str], time: int | None) -> None:
+def _mark(connection: Connection, index: str, identities: Sequence[str], time: int | None, number: int) -> None:
     if identities:
-        marks = [{"b_index": index, "b_identity": identity, "b_time": time} for identity in identities]
+        given = {"b_index": index, "b_time": time, "b_delete": number}
+        marks = [given | {"b_identity": identity} for identity in identities]
         connection.execute(_MARK, marks)
 
 
@@ -137,8 +143,8 @@ def settle(connection: Connection, run: Run, intent: Intent, left: Collection[st
     row = intent.row
     known = connection.execute(_FILES, {"b_index": row.index, "b_project": row.project})
     of_release = {each.identity for each in known if each.removed is None and same_version(each.version, row.version)}
-    _mark(connection, row.index, sorted(of_release.difference(left or ())), now)
-    _mark(connection, row.index, sorted(left or ()), None)
+    _mark(connection, row.index, sorted(of_release.difference(left or ())), now, intent.record_id)
+    _mark(connection, row.index, sorted(left or ()), None, intent.record_id)
     return outcome
 
 

@@ -166,3 +166,14 @@ async def test_deletes_do_not_count_as_uploads(store: Store) -> None:
     await store.removals.admit(DELETE, ITS, now=NOW)
     assert isinstance(await store.admit(upload("2.0"), Claim(rate=(1, 3600)), now=NOW), RateExceeded)
     await admitted(store, upload("2.0"), Claim(rate=(2, 3600)))
+
+
+async def test_what_came_after_the_delete_is_not_marked(store: Store, rows: Rows) -> None:
+    """Its end may be told late, by whoever settles it; a file that was uploaded meanwhile is there."""
+    await finish(store)
+    number = await store.removals.admit(replace(ENTRY, action="delete"), [ENTRY.identity], now=NOW)
+    assert isinstance(number, int)
+    await finish(store)  # its own bytes, again
+    gone = Removed("", (ENTRY.identity,), ())
+    await store.removals.complete(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
+    assert rows("SELECT removed FROM files") == [(None,)]
