@@ -136,6 +136,7 @@ async def test_a_second_read_in_a_second_is_no_note(ledger: Ledger, monkeypatch:
     assert len(noted) == 1
 
 
+@pytest.mark.parametrize("running", [{"reads": "key", "trusted_proxies": ["127.0.0.1"]}], indirect=True)
 async def test_uploads_reads_and_questions_all_count(running: Running, recording: RecordingIndex) -> None:
     """Each way to use a key is noted with the project it was about, a yes that is said again included."""
     reader, uploader = await running.key("install"), await running.key()
