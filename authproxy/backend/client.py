@@ -42,7 +42,7 @@ PARSED_AT_ONCE: Final = 64 * 1024
 # What an index says to credentials that it does not take, or to an account without the right.
 REFUSALS: Final = (401, 403)
 # What changes an index without being an upload.
-CHANGES: Final = frozenset({"DELETE", "PUSH"})
+CHANGES: Final = frozenset({"DELETE", "PATCH", "PUSH", "PUT"})
 # Not the client's: devpi answers by User-Agent, and this one is neither an installer nor a browser to it.
 AGENT: Final = "authproxy"
 

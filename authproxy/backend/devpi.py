@@ -4,8 +4,9 @@ It files an upload by the form's `name` and `version` (measured): the filename m
 the other somewhere. So those rules stand here once more, in our words; a test holds them against the real ones.
 
 Every route names its index, so that a key for one never reaches another; an upload goes to one of the indexes of the
-config and nowhere else. Whatever devpi has besides has no route and is not passed on: users and index management, push,
-test results, `+status`, replication, refreshing a mirror. A `+login` is answered by the proxy itself.
+config and nowhere else. Whatever devpi has besides has no route here and is not passed on: push, `+status`,
+replication, refreshing a mirror; users, indexes and test results only where the config opens them (`opened`). A
+`+login` is answered by the proxy itself.
 
 This room is pure. It knows no connection, no key and no rule.
 """
@@ -232,8 +233,11 @@ def recognises(content: bytes) -> bool:
         return False
 
 
-def devpi(indexes: tuple[str, ...]) -> Flavour:
-    """Make the flavour of a devpi with these indexes behind the proxy, each in writing `user/index`."""
+def devpi(indexes: tuple[str, ...], opens: tuple[str, ...] = ()) -> Flavour:
+    """Make the flavour of a devpi with these indexes behind the proxy, each in writing `user/index`.
+
+    `opens` names what it takes besides (`backend.opened`).
+    """
     return Flavour(
         name="devpi",
         indexes=indexes,
@@ -257,5 +261,6 @@ def devpi(indexes: tuple[str, ...]) -> Flavour:
         passed_on="/USER/INDEX/+simple/, /USER/INDEX/+simple/PROJECT/, files under +f and +e, /USER/INDEX/PROJECT and "
         f"+api, and uploads to {', '.join(f'/{index}/' for index in indexes)}",
         pushes=True,
+        opens=opens,
         sessions=Sessions(header="X-Devpi-Auth", about="/+api", version=("X-Devpi-Api-Version", "2")),
     )

@@ -164,6 +164,7 @@ class Flavour:
     passed_on: str  # what the reads are, for the sentence that refuses all others
     sessions: Sessions | None = None
     pushes: bool = False  # whether it copies releases from one of its indexes into another (`backend.push`)
+    opens: tuple[str, ...] = ()  # what else it takes, of the names in `backend.opened`
 
     @property
     def credentials(self) -> tuple[str, ...]:

@@ -32,6 +32,23 @@ async def taken(backend: Backend, index: str, own: str, address: str) -> bool:
     return await _welcome(backend, index, {"Authorization": own}, address)
 
 
+async def known(backend: Backend, own: str, address: str) -> bool:
+    """Ask an index that says who it takes somebody for whether it knows whoever sends the Authorization `own`.
+
+    Raises Refused (index-unreachable, index-timeout).
+    """
+    sessions = backend.flavour.sessions
+    if sessions is None:
+        return False
+    headers = {"Authorization": own, "Accept": "application/json", "User-Agent": AGENT, "X-Forwarded-For": address}
+    async with await backend.read("GET", sessions.about, headers) as response:
+        if response.status in REFUSALS:
+            return False
+        if response.status != 200:
+            raise refuse(Code.INDEX_UNREACHABLE, f"the index does not say who asks, it answered {response.status}")
+        return backend.flavour.recognises(await whole(response, ANSWER_LIMIT) or b"")
+
+
 async def _welcome(backend: Backend, index: str, own: dict[str, str], address: str) -> bool:
     headers = {**own, "Content-Type": URLENCODED, "User-Agent": AGENT, "X-Forwarded-For": address}
     async with await backend.read("POST", backend.flavour.target(index), headers, HARMLESS) as response:

@@ -111,6 +111,17 @@ def indexes_of_devpi(document: Document) -> None:
             document.report((*where, position), f"{quoted(str(index))} is in the list already, once is enough")
 
 
+def opened_of_devpi(document: Document) -> None:
+    """Refuse to open what an index does not have, and what is open already."""
+    flavour, opens = document.get("backend", "flavour"), document.get("backend", "opens")
+    where = ("backend", "opens")
+    if flavour == FlavourName.PYPISERVER and opens is not None:
+        document.report(where, "pypiserver has nothing to open: backend.opens is for devpi, take it out", key=True)
+    for position, name in enumerate(opens if isinstance(opens, list) else ()):
+        if name in opens[:position]:
+            document.report((*where, position), f"{quoted(str(name))} is in the list already, once is enough")
+
+
 def _grants(document: Document) -> list[Loc]:
     policies = document.get("key_policies")
     named = policies if isinstance(policies, dict) else {}
@@ -157,6 +168,7 @@ CHECKS: tuple[Callable[[Document], None], ...] = (
     sizes_over_the_limit,
     whole_account,
     indexes_of_devpi,
+    opened_of_devpi,
     indexes_that_are_there,
     listeners_apart,
     names_apart,

@@ -95,6 +95,7 @@ def _backend(section: BackendSection, password: str | None) -> BackendSettings:
         section.password,
         timeouts,
         tuple(section.indexes or ()),
+        tuple(section.opens),
     )
 
 

@@ -39,6 +39,7 @@ from authproxy.config.settings import (
     LogFormat,
     LogLevel,
     LogSettings,
+    Opens,
     Reads,
     SecretReference,
     ThrottleSettings,
@@ -86,7 +87,7 @@ class BackendSection(_Section):
         json_schema_extra={
             "if": {"properties": {"flavour": {"const": str(FlavourName.DEVPI)}}},
             "then": {"required": ["indexes"]},
-            "else": {"not": {"required": ["indexes"]}},
+            "else": {"not": {"anyOf": [{"required": ["indexes"]}, {"required": ["opens"]}]}},
         }
     )
 
@@ -100,6 +101,8 @@ class BackendSection(_Section):
     """Where that account's password stands: {file: PATH}, {env: NAME} or {credential: NAME}."""
     indexes: Indexes = None
     """Which of devpi's indexes stand behind the proxy. pypiserver is one index and takes no list."""
+    opens: list[Annotated[Opens, Field(strict=False)]] = []
+    """What else devpi takes from users with its own passwords; nothing where this is left out."""
     timeouts: TimeoutSection = TimeoutSection()
     """How long it may take."""
 

@@ -32,6 +32,14 @@ class FlavourName(StrEnum):
     DEVPI = "devpi"
 
 
+class Opens(StrEnum):
+    """What devpi takes besides packages, and the proxy passes on where it is named."""
+
+    INDEXES = "indexes"
+    USERS = "users"
+    TOX_RESULTS = "tox-results"
+
+
 class Reads(StrEnum):
     """Who decides about reading: the index, by the reader's own credentials; nobody; or we, by read grants."""
 
@@ -104,6 +112,7 @@ class BackendSettings:
     password_from: SecretReference | None
     timeouts: Timeouts
     indexes: tuple[str, ...] = ()  # of devpi: "user/index", where uploads may go
+    opens: tuple[Opens, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def _backend(backend: BackendSettings) -> dict[str, Any]:
             "username": backend.username,
             "password": None if reference is None else {str(reference.source): reference.name},
             "indexes": list(backend.indexes) or None,
+            "opens": _texts(backend.opens) or None,
             "timeouts": {
                 "connect": _in_units(backend.timeouts.connect, SECONDS),
                 "read": _in_units(backend.timeouts.read, SECONDS),

@@ -21,7 +21,7 @@ from authproxy.config import Config
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull
-from authproxy.web import devpi_login, head
+from authproxy.web import devpi_login, head, opened
 from authproxy.web.chores import chores
 from authproxy.web.errors import phrase, respond
 from authproxy.web.forward_auth import is_asked, said_again
@@ -165,10 +165,15 @@ async def _push(parts: Parts, request: BaseRequest, origin: Origin, address: Add
     return await push(parts, request, origin, address)
 
 
+async def _opened(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
+    return await opened.pass_on(parts, request, address)
+
+
 _ROUTES: Final = {
     "upload": _upload,
     "delete": _delete,
     "push": _push,
+    "opened": _opened,
     "auth": _own,
     "own": _own,
     "login": _login,
@@ -185,6 +190,8 @@ def _action(flavour: Flavour, request: BaseRequest) -> str:
         return "delete"
     if is_push(request):
         return "push"
+    if opened.is_opened(flavour, request):
+        return "opened"
     if is_asked(path):
         return "auth"
     if path.startswith(("/-", "/_/")):

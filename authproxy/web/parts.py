@@ -98,7 +98,7 @@ def flavour_of(config: Config) -> Flavour:
         case FlavourName.PYPISERVER:
             return PYPISERVER
         case FlavourName.DEVPI:
-            return devpi(config.backend.indexes)
+            return devpi(config.backend.indexes, tuple(map(str, config.backend.opens)))
 
 
 def upstream_of(config: Config) -> Upstream:

@@ -7,6 +7,7 @@ the index are for strangers.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,10 +16,10 @@ from authproxy.authority.credential import Credential, password_of
 from authproxy.backend.answer import PASSWORD_WRONG
 from authproxy.backend.client import Backend
 from authproxy.backend.login import basic
-from authproxy.backend.passwords import taken
+from authproxy.backend.passwords import known, taken
 from authproxy.domain.access import Principal, PrincipalKind
 from authproxy.domain.policy import KEYS_ONLY, Policy, admit_passwords
-from authproxy.domain.refusal import Code, Refused, refuse
+from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.web.head import Address
 
 log: Final = logging.getLogger("authproxy.passwords")
@@ -28,6 +29,9 @@ log: Final = logging.getLogger("authproxy.passwords")
 TURNS: Final = 4
 # How many may wait for their turn, about two seconds' worth; everybody else is told to come back.
 WAITING: Final = 100
+
+
+UNKNOWN_USER: Final = Denial(Code.PASSWORD_WRONG, "the index knows nobody with this user name and password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,26 @@ class IndexPasswords:
             raise Refused(KEYS_ONLY)
         user, password = known
         own = basic(user, password)
-        if not await self._in_turn(index, own, address, now):
+        if not await self._in_turn(lambda: taken(self._backend, index, own, str(address)), address, now):
             self._authority.presented_wrong(address, now)
             raise Refused(PASSWORD_WRONG)
         return Sender(Principal(PrincipalKind.PASSWORD, address, user=user), own)
 
-    async def _in_turn(self, index: str, own: str, address: Address, now: int) -> bool:
+    async def known(self, credential: Credential, address: Address, *, now: int) -> str | None:
+        """Prove that the index knows who presents this; return the Authorization to ask it with, None for no password.
+
+        What the user may do there is not asked. Raises Refused as `proved` does.
+        """
+        found = password_of(credential)
+        if found is None:
+            return None
+        own = basic(*found)
+        if not await self._in_turn(lambda: known(self._backend, own, str(address)), address, now):
+            self._authority.presented_wrong(address, now)
+            raise Refused(UNKNOWN_USER)
+        return own
+
+    async def _in_turn(self, judged: Callable[[], Awaitable[bool]], address: Address, now: int) -> bool:
         self._heard(address, now)
         if self._waiting >= WAITING:
             raise refuse(Code.BUSY, "too many passwords are being checked: try again later", retry_after=2)
@@ -73,7 +91,7 @@ class IndexPasswords:
         try:
             async with self._turns:
                 self._heard(address, now)  # others of this address may have failed meanwhile
-                return await taken(self._backend, index, own, str(address))
+                return await judged()
         finally:
             self._waiting -= 1
 

@@ -11,7 +11,7 @@ from authproxy.backend.client import Backend, Upstream
 from authproxy.backend.devpi import devpi as devpi_flavour
 from authproxy.backend.flavour import Flavour
 from authproxy.backend.login import basic
-from authproxy.backend.passwords import OPEN_INDEX, taken
+from authproxy.backend.passwords import OPEN_INDEX, known, taken
 from authproxy.backend.pypiserver import INDEX, PYPISERVER
 from authproxy.domain.refusal import Code, Refused
 from tests.peers.devpi import Devpi
@@ -119,3 +119,25 @@ async def test_an_odd_answer_without_an_end_is_no_answer(end: float | None) -> N
             await taken(backend, INDEX, basic(ALICE, RIGHT), "192.0.2.7")
     assert caught.value.denial.code is Code.INDEX_UNREACHABLE
     assert len(index.requests) == 2
+
+
+def recognised(url: str, flavour: Flavour, own: str) -> bool:
+    async def asking() -> bool:
+        async with Backend(Upstream(url, "pypi.acme.test", "https"), flavour) as backend:
+            return await known(backend, own, "192.0.2.7")
+
+    return asyncio.run(asking())
+
+
+def test_devpi_says_whom_it_knows(devpi_server: Devpi) -> None:
+    """Whatever they may do there: a user with the right password, and nobody else."""
+    flavour = devpi_flavour(("team/dev",))
+    assert recognised(devpi_server.url, flavour, basic("other", "other-passw0rd"))
+    for user, password in (("other", "team-passw0rd"), ("other", ""), ("nobody", "other-passw0rd"), ("", "")):
+        assert not recognised(devpi_server.url, flavour, basic(user, password))
+
+
+def test_an_index_that_says_nobody_knows_nobody(recording: RecordingIndex) -> None:
+    """pypiserver has no page for it, and is not asked."""
+    assert not recognised(recording.url, PYPISERVER, basic(ALICE, RIGHT))
+    recording.assert_saw_nothing()

@@ -75,8 +75,9 @@ WEBHOOKS = st.lists(
 ACCOUNTS = st.just({}) | st.just({"username": "svc", "password": {"file": "pw"}})
 TIMEOUTS = section({}, connect=DURATIONS, read=DURATIONS, upload=st.sampled_from(["1s", "599s", "10m", "30m"]))
 KINDS = st.just({"flavour": "pypiserver"}) | st.builds(
-    lambda indexes: {"flavour": "devpi", "indexes": indexes},
+    lambda indexes, opens: {"flavour": "devpi", "indexes": indexes, **opens},
     st.lists(st.sampled_from(["team/dev", "Root/a.b_c-1", "0/x"]), min_size=1, unique=True),
+    section({}, opens=st.lists(st.sampled_from(["indexes", "users", "tox-results"]), unique=True)),
 )
 BACKENDS = st.builds(
     lambda kind, account, rest: {**kind, **account, **rest},

@@ -94,6 +94,40 @@ def test_the_indexes_of_devpi(complaints: Complaining, backend: str, said: str) 
     assert found.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        pytest.param(
+            f"{DEVPI.replace('devpi', 'pypiserver')}, opens: [users]}}",
+            "pypiserver has nothing to open",
+            id="of pypiserver",
+        ),
+        pytest.param(
+            f"{DEVPI.replace('devpi', 'pypiserver')}, opens: []}}", "pypiserver has nothing to open", id="none of it"
+        ),
+        pytest.param(
+            f"{DEVPI}, indexes: [a/b], opens: [push]}}",
+            "backend.opens[0] takes indexes, users or tox-results",
+            id="an unknown name",
+        ),
+        pytest.param(f"{DEVPI}, indexes: [a/b], opens: [users, users]}}", "'users' is in the list already", id="twice"),
+        pytest.param(f"{DEVPI}, indexes: [a/b], opens: users}}", "backend.opens takes a list", id="no list"),
+    ],
+)
+def test_what_cannot_be_opened(complaints: Complaining, backend: str, said: str) -> None:
+    """devpi alone has anything to open, and what that is, the sentence lists."""
+    [found] = complaints(LEAST.replace(f"backend: {{flavour: pypiserver, {URL}}}", backend))
+    assert said in found
+
+
+def test_what_is_opened(loaded: Loading) -> None:
+    """What the file names, in its order; nothing by default."""
+    plain = f"backend: {{flavour: pypiserver, {URL}}}"
+    assert loaded(LEAST.replace(plain, f"{DEVPI}, indexes: [a/b]}}")).backend.opens == ()
+    opening = LEAST.replace(plain, f"{DEVPI}, indexes: [a/b], opens: [tox-results, users]}}")
+    assert loaded(opening).backend.opens == ("tox-results", "users")
+
+
 TWO = LEAST.replace(f"backend: {{flavour: pypiserver, {URL}}}", f"{DEVPI}, indexes: [team/dev, team/prod]}}")
 GRANT = "key_policies: {a: {allow: [{actions: [%s], packages: [b], indexes: [team/dev, %s]}]}}"
 
