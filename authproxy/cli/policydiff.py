@@ -72,6 +72,12 @@ def _settings(before: "Config", after: "Config") -> Iterator[Difference]:
     if set(one) != set(other):
         told = f"the indexes are {', '.join(other)}, they were {', '.join(one)}"
         yield Difference(Effect.CHANGES, "backend.indexes", told)
+    opened, open_now = sorted(before.backend.opens), sorted(after.backend.opens)
+    if opened != open_now:
+        gained, lost = set(open_now) - set(opened), set(opened) - set(open_now)
+        effect = Effect.CHANGES if gained and lost else Effect.WIDENS if gained else Effect.NARROWS
+        told = f"devpi's users may change {', '.join(open_now) or 'nothing'}, it was {', '.join(opened) or 'nothing'}"
+        yield Difference(effect, "backend.opens", told)
 
 
 def _told(difference: Difference) -> dict[str, object]:

@@ -109,3 +109,15 @@ def test_a_period_that_is_none(cli: Cli, config_file: Path) -> None:
     """`never` is a lifetime and no period."""
     ran = cli("policy", "diff", config_file, config_file, "--replay", "never")
     assert (ran.status, "takes a period" in ran.stderr) == (2, True)
+
+
+def test_what_is_opened_of_devpi(changed: Changed, cli: Cli) -> None:
+    """It widens what passwords may do, and closing it narrows that."""
+    closed = changed("flavour: pypiserver", "flavour: devpi\n  indexes: [team/dev]")
+    text = closed.read_text(encoding="utf-8")
+    opened = closed.with_name("opened.yaml")
+    opened.write_text(text.replace("indexes: [team/dev]", "indexes: [team/dev]\n  opens: [users]", 1), encoding="utf-8")
+    ran = cli("policy", "diff", closed, opened)
+    assert ran.status == 3, ran.stderr
+    assert "  + devpi's users may change users, it was nothing" in ran.stdout
+    assert "  - devpi's users may change nothing, it was users" in cli("policy", "diff", opened, closed).stdout
