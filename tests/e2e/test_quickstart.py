@@ -44,7 +44,7 @@ mkdir packages
 
 def blocks(section: str) -> tuple[str, list[str]]:
     """The config of a section, and its commands."""
-    [config] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    config, *_ = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)  # what comes later is more to say in it
     shown = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
     return config, [line.removeprefix("$ ") for block in shown for line in block.splitlines() if line.startswith("$ ")]
 
