@@ -21,7 +21,7 @@ from authproxy.cli.options import key_authority, load_config, opened, prints_as_
 from authproxy.cli.output import Output, moment, say
 from authproxy.cli.values import DURATION, KEY_ID, MOMENT
 from authproxy.domain.endings import current, old
-from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.domain.keys import SLOTS, KeyId, KeyRecord
 from authproxy.domain.refusal import Refused
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ USED_NEW = "the new secret of key {id} has been used ({use}), so somebody has it
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """All live keys of a policy. Those with a secret made since `since` have been rotated already."""
+    """All live keys of a policy. Those with a secret made since `since` have been rotated already, or are new."""
 
     policy: str
     overlap: int  # seconds
@@ -241,11 +241,16 @@ async def _one_of_many(store: "Store", authority: "Authority", out: Output, many
 
 
 async def _before(store: "Store", many: Many, record: KeyRecord) -> "Unchanged | None":
-    """Say whether this run has had a key before it was interrupted; the overlap may be over since."""
+    """Say whether this run has had a key before it was interrupted; the overlap may be over since.
+
+    A key that was created in the very second in which the run began is one that it has yet to rotate.
+    """
     from authproxy.store import Unchanged
 
     newest, now = current(record), int(time.time())
     if many.since is None or newest is None or newest.created < many.since:
+        return None
+    if newest.slot == SLOTS[0] and newest.created == many.since:
         return None
     ending, life = old(record, now), await store.life(record.id)
     unseen = life is not None and life.unseen == newest.slot

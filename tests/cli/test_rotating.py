@@ -225,6 +225,16 @@ def test_all_again_leaves_out_what_is_done(created: Create, cli: Cli, later: Cal
     assert {each["result"] for each in lines(fourth).values()} == {"rotated"}
 
 
+def test_all_rotates_a_key_of_the_second_in_which_it_began(created: Create, cli: Cli, tmp_path: Path) -> None:
+    """A run that began just after the last key was created, and was killed at once, has that key to do."""
+    key, second = created(), int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    execute(tmp_path, "UPDATE keys SET created = ? WHERE id = ?", second, key.id)
+    execute(tmp_path, "UPDATE secrets SET created = ? WHERE key_id = ?", second, key.id)
+    for since, result in (("2025-12-31T23:59:59Z", "skipped"), ("2026-01-01T00:00:00Z", "rotated")):
+        ran = cli("key", "rotate", "--all", "--policy", "release", "--since", since, "--json")
+        assert lines(ran)[key.id]["result"] == result
+
+
 def test_in_a_pipe_the_list_has_columns(created: Create, cli: Cli) -> None:
     """`cut -f1,4` gives ids and keys."""
     key = created()
