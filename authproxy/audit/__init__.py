@@ -65,6 +65,8 @@ def entry(origin: Origin, principal: Principal, access: Access, admission: Admis
         address=origin.address,
         client=origin.client,
         warning=admission.remark if admission else None,
+        source=access.source,
+        claims=principal.key.claims if principal.key else None,
     )
 
 

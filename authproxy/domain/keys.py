@@ -18,6 +18,7 @@ holds keys that must parse for ever.
 import re
 import zlib
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, NewType
 
@@ -160,6 +161,14 @@ def looks_like_key(text: str, prefix: str) -> bool:
     return text.startswith(f"{prefix}_")
 
 
+class KeyKind(StrEnum):
+    """What a key is for."""
+
+    KEY = "key"  # somebody created it
+    MINTED = "minted"  # for a trusted publisher, and short-lived
+    CANARY = "canary"  # it never works: whoever uses it has found what they should not have
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """One live secret of a key, at rest. Times are unix seconds, UTC."""
@@ -168,6 +177,7 @@ class Secret:
     digest: str = field(repr=False)  # Argon2id, as a PHC string
     created: int
     expires: int | None
+    sealed: bytes | None = field(default=None, repr=False)  # the MAC key of what is derived from it
 
     def dead(self, now: int) -> bool:
         """Say whether this secret has expired; the key may live on with another."""
@@ -191,6 +201,10 @@ class KeyRecord:
     paused: bool
     revoked: int | None
     secrets: tuple[Secret, ...]
+    kind: KeyKind = KeyKind.KEY
+    derive_only: bool = False  # never taken itself, only what is derived from it
+    publisher: str | None = None  # of a minted key: the label of the trusted publisher
+    claims: str | None = None  # and what its token said, as JSON
 
     def secret(self, public_id: str) -> Secret | None:
         """Find the secret that a public id names; None where the key does not have it (any more)."""

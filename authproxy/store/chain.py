@@ -1,6 +1,7 @@
 r"""The record's hash chain: each decision, and each end of one, is a link whose hash holds that of the link before.
 
     digest = SHA-256(JSON of ["authproxy row 1", what was decided])
+             SHA-256(JSON of ["authproxy row 2", what was decided, and LATER]) where one of LATER is not null
     hash   = SHA-256(hash of the link before || JSON of ["authproxy link 1", the link, digest in hex or null])
 
 JSON is an array without white space, everything but printable ASCII as lower-case \uXXXX. So a row that was changed or
@@ -17,12 +18,13 @@ from hashlib import sha256
 from json import JSONEncoder
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, bindparam, func, insert, select
 
-from authproxy.store.tables import anchor, links
+from authproxy.store.tables import anchor, links, record
 
 GENESIS: Final = sha256(b"authproxy record, version 1").digest()
 _ROW: Final = "authproxy row 1"
+_ROW_2: Final = "authproxy row 2"
 _LINK: Final = "authproxy link 1"
 _json: Final = JSONEncoder(separators=(",", ":")).encode
 
@@ -52,6 +54,9 @@ DECIDED: Final = (
     "reason",
     "admitted_ms",
 )
+# What came to be said later. A row that says nothing of it hashes as it always did.
+LATER: Final = ("source", "derived", "claims")
+HASHED: Final = (*DECIDED, *LATER)
 
 
 class Kind(StrEnum):
@@ -90,10 +95,35 @@ _ANCHOR: Final[Select[Any]] = select(anchor.c.link_id, anchor.c.hash, anchor.c.r
 )
 _INSERT: Final = insert(links)
 
+# A page of links, each with its row as it is now: what the link says, how the row says that it ended, what was decided.
+LINKED: Final[Select[Any]] = (
+    select(
+        links.c.id,
+        links.c.record_id,
+        links.c.time_ms,
+        links.c.kind,
+        links.c.outcome,
+        links.c.index_status,
+        links.c.digest,
+        links.c.hash,
+        record.c.outcome.label("now_outcome"),
+        record.c.index_status.label("now_status"),
+        record.c.completed_ms.label("now_completed"),
+        *(record.c[name].label(f"row_{name}") for name in HASHED),
+    )
+    .select_from(links.outerjoin(record, record.c.id == links.c.record_id))
+    .where(links.c.id > bindparam("b_after"), links.c.id <= bindparam("b_until"))
+    .order_by(links.c.id)
+)
+ROW_AT: Final = 11
+ROW: Final = slice(ROW_AT, ROW_AT + len(HASHED))
+
 
 def row_digest(row: Sequence[object]) -> bytes:
-    """Hash what was decided, given in the order of DECIDED."""
-    return sha256(_json([_ROW, *row]).encode()).digest()
+    """Hash what was decided, given in the order of HASHED."""
+    first, later = row[: len(DECIDED)], row[len(DECIDED) :]
+    told = [_ROW, *first] if later.count(None) == len(later) else [_ROW_2, *first, *later]
+    return sha256(_json(told).encode()).digest()
 
 
 def link_hash(previous: bytes, link: Sequence[object], digest: bytes | None) -> bytes:
@@ -118,7 +148,7 @@ def head(connection: Connection) -> Head:
 
 def decided(connection: Connection, row: Mapping[str, Any], *, outcome: str) -> None:
     """Link a new row; `row` has the columns of `record` by name."""
-    digest = row_digest([row.get(name) for name in DECIDED])
+    digest = row_digest([row.get(name) for name in HASHED])
     append(connection, (row["id"], row["time_ms"], Kind.DECIDED, outcome, None), digest)
 
 

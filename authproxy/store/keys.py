@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from authproxy.domain.grants import Grant, format_grant, parse_grant
-from authproxy.domain.keys import KeyId, KeyRecord, Secret
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord, Secret
 from authproxy.domain.refusal import Refused
 from authproxy.store.errors import StoreError
 from authproxy.store.tables import keys, meta, secrets
@@ -33,7 +33,7 @@ from authproxy.store.verdicts import KeyState
 
 PAGE: Final = 500  # keys per transaction of a listing: about 20 ms, during which no upload is admitted
 
-_COLUMNS: Final = (
+COLUMNS_OF_KEY: Final = (
     keys.c.id,
     keys.c.owner,
     keys.c.note,
@@ -46,13 +46,20 @@ _COLUMNS: Final = (
     keys.c.expires,
     keys.c.paused,
     keys.c.revoked,
+    keys.c.kind,
+    keys.c.derive_only,
+    keys.c.publisher,
+    keys.c.claims,
+)
+_COLUMNS: Final = (
+    *COLUMNS_OF_KEY,
     secrets.c.slot,
     secrets.c.digest,
     secrets.c.created.label("secret_created"),
     secrets.c.expires.label("secret_expires"),
+    secrets.c.mac,
 )
-
-COLUMNS_OF_KEY: Final = _COLUMNS[:12]
+_SECRET_AT: Final = len(COLUMNS_OF_KEY)
 
 # One row per secret; one row with nulls for a key that has none left.
 ONE: Final[Select[Any]] = (
@@ -87,8 +94,8 @@ def record_of(rows: Sequence[Any]) -> KeyRecord | None:
     """Build the record from the rows of `ONE`, tuples in the order of its columns."""
     if not rows:
         return None
-    found = tuple(Secret(*row[12:]) for row in rows if row[12] is not None)
-    return _record(rows[0][:12], found)
+    found = tuple(Secret(*row[_SECRET_AT:]) for row in rows if row[_SECRET_AT] is not None)
+    return _record(rows[0][:_SECRET_AT], found)
 
 
 def grants_of(text: str) -> tuple[Grant, ...]:
@@ -99,7 +106,8 @@ def grants_of(text: str) -> tuple[Grant, ...]:
 def _record(
     row: Sequence[Any], found: tuple[Secret, ...], read: Callable[[str], tuple[Grant, ...]] = grants_of
 ) -> KeyRecord:
-    key_id, owner, note, policy, grants, networks, uses, used, created, expires, paused, revoked = row
+    key_id, owner, note, policy, grants, networks, uses, used, created, expires, paused, revoked, *more = row
+    kind, derive_only, publisher, claims = more
     try:
         return KeyRecord(
             id=key_id,
@@ -115,10 +123,14 @@ def _record(
             paused=paused is not None,
             revoked=revoked,
             secrets=found,
+            kind=KeyKind(kind),
+            derive_only=derive_only != 0,
+            publisher=publisher,
+            claims=claims,
         )
     except (Refused, ValueError, TypeError) as exc:
         # Never half a key: a grant that this program cannot read may have been a restriction.
-        raise StoreError(f"key {key_id} holds a grant or network that this authproxy cannot read") from exc
+        raise StoreError(f"key {key_id} holds a grant, a network or a kind that this authproxy cannot read") from exc
 
 
 def record_without_secrets(row: Sequence[Any], read: Callable[[str], tuple[Grant, ...]]) -> KeyRecord:
@@ -141,18 +153,30 @@ def add(connection: Connection, record: KeyRecord) -> None:
         "expires": record.expires,
         "paused": record.created if record.paused else None,
         "revoked": record.revoked,
+        "kind": record.kind,
+        "derive_only": int(record.derive_only),
+        "publisher": record.publisher,
+        "claims": record.claims,
     }
     try:
         connection.execute(insert(keys), row)
     except IntegrityError as exc:
         raise StoreError(f"key id {record.id} is taken: create the key again") from exc
-    rows = [
-        {"key_id": record.id, "slot": s.slot, "digest": s.digest, "created": s.created, "expires": s.expires}
-        for s in record.secrets
-    ]
-    if rows:
+    if rows := [secret_row(record.id, secret) for secret in record.secrets]:
         connection.execute(insert(secrets), rows)
     raise_generation(connection)
+
+
+def secret_row(key_id: KeyId, secret: Secret) -> dict[str, object]:
+    """Write a secret of a key as a row."""
+    return {
+        "key_id": key_id,
+        "slot": secret.slot,
+        "digest": secret.digest,
+        "created": secret.created,
+        "expires": secret.expires,
+        "mac": secret.sealed,
+    }
 
 
 def find(connection: Connection, key_id: str) -> KeyRecord | None:
@@ -218,5 +242,5 @@ def _secrets(connection: Connection, key_ids: Iterable[str]) -> dict[str, list[S
     found: dict[str, list[Secret]] = {}
     row: Row[Any]
     for row in connection.execute(_SECRETS_OF, {"key_ids": list(key_ids)}):
-        found.setdefault(row.key_id, []).append(Secret(row.slot, row.digest, row.created, row.expires))
+        found.setdefault(row.key_id, []).append(Secret(row.slot, row.digest, row.created, row.expires, row.mac))
     return found

@@ -159,8 +159,7 @@ def _rotate(connection: Connection, record: KeyRecord, step: Rotate, now: int) -
 def _add(connection: Connection, record: KeyRecord, secret: Secret) -> None:
     last_uses.forget(connection, record.id, secret.slot)
     connection.execute(_DROP, _of(record, secret.slot))
-    row = {"key_id": record.id, "slot": secret.slot, "digest": secret.digest, "created": secret.created, "unseen": 1}
-    connection.execute(_INSERT, row)
+    connection.execute(_INSERT, key_rows.secret_row(record.id, secret) | {"unseen": 1})
 
 
 def _finish(connection: Connection, record: KeyRecord, step: Finish, now: int) -> Unchanged | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, inse
 
 from authproxy.domain.access import Outcome
 from authproxy.store import chain
-from authproxy.store.chain import DECIDED, Kind, link_hash, row_digest
+from authproxy.store.chain import LINKED, ROW, Kind, link_hash, row_digest
 from authproxy.store.tables import anchor, claims, files, links, record
 
 BATCH: Final = 200  # links per transaction: some 20 ms, during which no upload is admitted
@@ -29,27 +29,7 @@ _NEEDED: Final = or_(
     ),
     exists().where(claims.c.index_name == record.c.index_name, claims.c.record_id == record.c.id),
 )
-_OLDEST: Final[Select[Any]] = (
-    select(
-        links.c.id,
-        links.c.record_id,
-        links.c.time_ms,
-        links.c.kind,
-        links.c.outcome,
-        links.c.index_status,
-        links.c.digest,
-        links.c.hash,
-        record.c.outcome.label("now_outcome"),
-        record.c.index_status.label("now_status"),
-        record.c.completed_ms.label("now_completed"),
-        _NEEDED.label("needed"),
-        *(record.c[name].label(f"row_{name}") for name in DECIDED),
-    )
-    .select_from(links.outerjoin(record, record.c.id == links.c.record_id))
-    .where(links.c.id > bindparam("b_after"), links.c.id <= bindparam("b_until"))
-    .order_by(links.c.id)
-)
-_ROW_AT: Final = 12
+_OLDEST: Final[Select[Any]] = LINKED.add_columns(_NEEDED.label("needed"))
 # The last link of each row, which says what became of it.
 _ENDS: Final[Select[Any]] = (
     select(links.c.record_id, links.c.kind, links.c.outcome, links.c.index_status, links.c.time_ms)
@@ -113,7 +93,7 @@ def _flaw(begins: chain.Anchor, number: int, hashed: bytes, row: Any) -> str | N
     fits = row.id == begins.link + number + 1 and link_hash(hashed, row[:6], row.digest) == row.hash
     if not fits:
         return f"link {begins.link + number + 1} does not fit the one before it"
-    if row.kind != Kind.ENDED and (row.row_id is None or row_digest(row[_ROW_AT:]) != row.digest):
+    if row.kind != Kind.ENDED and (row.row_id is None or row_digest(row[ROW]) != row.digest):
         return f"row {row.record_id} is not what its link says"
     return None
 

@@ -1,6 +1,7 @@
 """The tables, as this program reads and writes them. How a database gets there is `migrations`.
 
-Times are unix seconds, UTC (`*_ms`: milliseconds). No column holds a secret: digests are Argon2id.
+Times are unix seconds, UTC (`*_ms`: milliseconds). No column holds a secret: digests are one-way, and what is
+sealed is of no use without the master key.
 """
 
 from typing import Final
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 
 # What `migrations` ends at. Stated here too, so that opening a store does not import Alembic (tests hold them equal).
-SCHEMA: Final = "0003"
+SCHEMA: Final = "0004"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -54,6 +55,10 @@ keys: Final = Table(
     Column("paused_why", Text),  # `unused`, by the server; `restored`; null: somebody did it
     Column("resumed", BigInteger),  # when last
     Column("revoked", BigInteger),
+    Column("kind", Text, nullable=False, server_default="key"),  # a KeyKind
+    Column("derive_only", Integer, nullable=False, server_default="0"),  # 1: never taken itself, only what is derived
+    Column("publisher", Text),  # of a minted key: the label of the trusted publisher
+    Column("claims", Text),  # and what its token said, JSON
     Index(None, "created", "id"),
     Index(None, "owner", "created", "id"),
     Index(None, "policy", "created", "id"),
@@ -71,6 +76,7 @@ secrets: Final = Table(
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger),
     Column("unseen", Integer, nullable=False, server_default="0"),  # 1: it may never have been printed
+    Column("mac", LargeBinary),  # the MAC key of what is derived from it, sealed; null: there was no master key
 )
 _ENDS: Final = secrets.c.expires.is_not(None)
 Index("ix_secrets_ends", secrets.c.expires, secrets.c.key_id, sqlite_where=_ENDS, postgresql_where=_ENDS)
@@ -114,6 +120,9 @@ record: Final = Table(
     Column("index_status", Integer),
     Column("admitted_ms", BigInteger),  # to the second; null: denied, or nothing to admit
     Column("completed_ms", BigInteger),
+    Column("source", Text),  # of a push: the index that it takes from
+    Column("derived", Text),  # of a derived key: its name and its caveats, JSON
+    Column("claims", Text),  # of a minted key: what its token said, JSON
     sqlite_autoincrement=True,
 )
 

@@ -50,6 +50,9 @@ class Entry:
     address: str
     client: str
     warning: str | None = None  # what the user is told besides, where the answer is yes
+    source: str | None = None  # of a push: the index that it takes from
+    derived: str | None = None  # of a derived key: its name and its caveats, JSON
+    claims: str | None = None  # of a minted key: what its token said, JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
-from authproxy.store.chain import DECIDED, Anchor, Head, Kind, head, link_hash, old_end, row_digest
+from authproxy.store.chain import LINKED, ROW, ROW_AT, Anchor, Head, Kind, head, link_hash, old_end, row_digest
 from authproxy.store.tables import links, record
 
 PAGE: Final = 1000  # links per transaction: some 20 ms, during which nobody else commits
@@ -53,25 +53,6 @@ class Sound:
     head: Head
 
 
-_WALK: Final[Select[Any]] = (
-    select(
-        links.c.id,
-        links.c.record_id,
-        links.c.time_ms,
-        links.c.kind,
-        links.c.outcome,
-        links.c.index_status,
-        links.c.digest,
-        links.c.hash,
-        record.c.outcome.label("now_outcome"),
-        record.c.index_status.label("now_status"),
-        record.c.completed_ms,
-        *(record.c[name].label(f"row_{name}") for name in DECIDED),
-    )
-    .select_from(links.outerjoin(record, record.c.id == links.c.record_id))
-    .where(links.c.id > bindparam("b_after"), links.c.id <= bindparam("b_until"))
-    .order_by(links.c.id)
-)
 _FIRST_FROM: Final = select(func.min(links.c.id)).where(links.c.id > bindparam("b_after"))
 _HASH: Final = select(links.c.hash).where(links.c.id == bindparam("b_link"))
 _BETWEEN: Final = select(func.min(record.c.id)).where(
@@ -83,7 +64,7 @@ _KEPT: Final = select(func.count()).select_from(record).where(record.c.id <= bin
 
 def _found(connection: Connection, after: int) -> Sequence[Any]:
     # The driver's own tuples: ten million of SQLAlchemy's rows cost a third more, and the columns stand in order.
-    with connection.execute(_WALK, {"b_after": after, "b_until": after + PAGE}) as asked:
+    with connection.execute(LINKED, {"b_after": after, "b_until": after + PAGE}) as asked:
         return asked.cursor.fetchall()
 
 
@@ -166,12 +147,12 @@ class Walk:
     def _row(self, connection: Connection, row: Sequence[Any]) -> Flaw | None:
         assert self._anchor is not None
         number, record_id, time_ms, kind, outcome, status, digest = row[:7]
-        if row[11] is None:
+        if row[ROW_AT] is None:
             if kind == Kind.ENDED and record_id <= self._anchor.record:
                 return None  # of a row whose first link was pruned, and the row with it
             return Flaw(Wrong.ROW_MISSING, number, record_id, f"row {record_id} is missing")
         if kind != Kind.ENDED:
-            if row_digest(row[11:]) != digest:
+            if row_digest(row[ROW]) != digest:
                 return Flaw(Wrong.ROW_CHANGED, number, record_id, f"row {record_id} was changed")
             self._rows += 1
             self._kept += kind == Kind.KEPT

@@ -50,7 +50,7 @@ def test_a_backup_says_what_is_in_it(cli: Cli, config_file: Path, backup: Path) 
     assert "1 keys, 1 rows on record" in again.stdout
     os.environ.pop(CONFIG_VARIABLE)
     looked = cli("db", "check", backup, "--json")
-    assert (looked.status, looked.json["usable"], looked.json["keys"], looked.json["schema"]) == (0, True, 1, "0003")
+    assert (looked.status, looked.json["usable"], looked.json["keys"], looked.json["schema"]) == (0, True, 1, "0004")
     assert "can be restored: 1 keys, 1 rows on record, the last of 20" in cli("db", "check", backup).stdout
     assert cli("db", "check").status == 2
 

@@ -10,7 +10,7 @@ import pytest
 
 from authproxy.domain.access import Outcome
 from authproxy.store import FileUnsettled, Removed, Sound, Store
-from authproxy.store.chain import DECIDED, GENESIS, Kind, link_hash, row_digest
+from authproxy.store.chain import DECIDED, GENESIS, HASHED, Kind, link_hash, row_digest
 from authproxy.store.tables import record
 from tests.store.samples import ANY, ENTRY, NOW, SHA, admitted, finish, upload
 
@@ -40,13 +40,21 @@ def test_a_links_hash_is_frozen(line: dict[str, Any]) -> None:
 
 def test_every_column_is_in_the_chain() -> None:
     """A column that is added to the record is hashed with the row, or its change is a link."""
-    assert set(DECIDED) | {"outcome", "index_status", "completed_ms"} == set(record.c.keys())
+    assert set(HASHED) | {"outcome", "index_status", "completed_ms"} == set(record.c.keys())
 
 
 def test_values_cannot_flow_into_each_other() -> None:
     """What ends one column and begins the next is no matter of taste: "ab", "c" is another row than "a", "bc"."""
     assert len({row_digest(row) for row in (["ab", "c"], ["a", "bc"], ["abc", ""], ["abc", None], ['ab","c'])}) == 5
     assert row_digest([1]) != row_digest(["1"])
+
+
+def test_what_came_to_be_said_later_is_hashed_where_it_is_said() -> None:
+    """A row without it hashes as it did before there was any; nothing moves from one of the new columns to another."""
+    row = next(line["row"] for line in LINES if "row" in line)[: len(DECIDED)]
+    assert row_digest([*row, None, None, None]) == row_digest(row)
+    said = (["a", None, None], [None, "a", None], [None, None, "a"], ["a", "a", None], ["", None, None])
+    assert len({row_digest([*row, *later]) for later in said} | {row_digest(row)}) == len(said) + 1
 
 
 async def test_an_upload_is_two_links(store: Store, rows: Rows) -> None:

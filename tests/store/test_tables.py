@@ -36,7 +36,8 @@ from authproxy.store import (
     schema,
 )
 from authproxy.store.engine import engine_on
-from authproxy.store.tables import SCHEMA, metadata
+from authproxy.store.proof_tables import metadata  # with all that hang on it
+from authproxy.store.tables import SCHEMA
 from tests.store.samples import ENTRY, ID, KEY, NOW, SHA, admitted, listed, upload
 
 Rows = Callable[..., list[Any]]

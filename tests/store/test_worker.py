@@ -120,8 +120,8 @@ async def test_a_full_disk_fails_those_it_hits_and_heals(worker: Worker, togethe
         connection.execute(RAISE)
         connection.execute(
             text(
-                "INSERT INTO keys SELECT hex(randomblob(9)), hex(zeroblob(1000000)), '', '', '', '', "
-                "0, 0, 0, 0, 0, 0, 0, 0"
+                "INSERT INTO keys (id, owner, note, policy, grants, networks, used, created) "
+                "SELECT hex(randomblob(9)), hex(zeroblob(1000000)), '', '', '', '', 0, 0"
             )
         )
 
