@@ -162,11 +162,16 @@ def _text(member: _Member) -> str:
         raise invalid("has a member whose name is not UTF-8 although it says so") from None
 
 
-def _long(values: tuple[int, ...], extra: bytes) -> list[int]:
-    """Replace the values that say "full" by those of the zip64 extra field (4.5.3), which must have just these."""
+def _long(values: tuple[int, ...], extra: bytes, *, repeats: bool = False) -> list[int]:
+    """Replace the values that say "full" by those of the zip64 extra field (4.5.3), which must have just these.
+
+    Where none says so, the field may repeat them all with `repeats`: Python before 3.11.4 writes local headers so.
+    """
     wide = [n for n, value in enumerate(values) if value == _FULL32]
     found = list(values)
     payload = _extras(extra).get(_ZIP64, b"")
+    if repeats and not wide and payload == struct.pack(f"<{len(values)}Q", *values):
+        return found
     if len(payload) != 8 * len(wide):
         raise invalid("has a member whose zip64 sizes do not fit its other ones")
     for n, value in zip(wide, struct.unpack(f"<{len(wide)}Q", payload), strict=True):
@@ -197,7 +202,7 @@ def _check_local_headers(file: BinaryIO, members: list[_Member], end: int) -> No
         header = _LOCAL.unpack(_read_at(file, at, _LOCAL.size))
         magic, _, flags, method, _, _, crc, packed, size, name_length, extra_length = header
         rest = file.read(name_length + extra_length)
-        size, packed = _long((size, packed), rest[name_length:])
+        size, packed = _long((size, packed), rest[name_length:], repeats=True)
         local = _Member(at, rest[:name_length], flags, method, crc, packed, size)
         if magic != b"PK\3\4" or local != member:
             raise invalid(f"says two different things of its member {quoted(_text(member))}")
