@@ -124,45 +124,40 @@ async def serve(config: Config, reload: Callable[[], Config], *, ready: Callable
     `ready` is called with the proxy's URL once it listens. Raises OSError where a port is taken, StoreError where the
     store cannot be opened.
     """
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop, stop, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    # Before the socket is open: whoever sees it open may send a signal, and without a handler that is the end.
+    for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hangup)):
+        loop.add_signal_handler(number, event.set)
     async with listening(config) as (app, url):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        reloading = _Reloading(app, reload)
-        loop.add_signal_handler(signal.SIGHUP, reloading.begin)
+        reloading = asyncio.create_task(_reload_whenever(hangup, app, reload))
         ready(url)
         await stop.wait()
+        reloading.cancel()
         log.info("draining: no new connections, requests under way are finished")
 
 
-class _Reloading:
-    """Reads the config in a thread, so that a large file holds up no request; one signal after the other."""
+async def _reload_whenever(hangup: asyncio.Event, app: App, load: Callable[[], Config]) -> None:
+    while await hangup.wait():
+        hangup.clear()
+        try:
+            await _reload(app, load)
+        except Exception:  # a defect must not make the server deaf to the next file
+            log.exception("the config was not reloaded, the old one stays in force")
 
-    def __init__(self, app: App, load: Callable[[], Config]) -> None:
-        self._app = app
-        self._load = load
-        self._one = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self) -> None:
-        """Start to reload."""
-        task = asyncio.get_running_loop().create_task(self._reload())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _reload(self) -> None:
-        async with self._one:
-            try:
-                config = await asyncio.to_thread(self._load)
-            except ConfigProblems as exc:
-                log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
-                return
-            restart = self._app.reload(config)
-            for each in config.warnings:
-                log.warning("%s", each)
-            log.info("the config was reloaded")
-            if restart:
-                log.warning("restart for: %s", ", ".join(restart), extra={"needs_restart": restart})
+async def _reload(app: App, load: Callable[[], Config]) -> None:
+    """Read the config in a thread, so that a large file holds up no request, and take it where it is good."""
+    try:
+        config = await asyncio.to_thread(load)
+    except ConfigProblems as exc:
+        log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
+        return
+    restart = app.reload(config)
+    for each in config.warnings:
+        log.warning("%s", each)
+    log.info("the config was reloaded")
+    if restart:
+        log.warning("restart for: %s", ", ".join(restart), extra={"needs_restart": restart})
 
 
 def _assert_c_parser() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp.http_parser
@@ -161,12 +162,45 @@ async def test_signals(running: Running, caplog: pytest.LogCaptureFixture) -> No
         await asyncio.wait_for(task, 5)
 
 
+@pytest.fixture
+def deadly() -> Iterator[list[int]]:
+    """What signals reached nobody's handler, and would have ended the process."""
+    reached: list[int] = []
+    numbers = signal.SIGHUP, signal.SIGTERM
+    before = [signal.signal(number, lambda found, _: reached.append(found)) for number in numbers]
+    yield reached
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+async def test_signals_before_it_listens(running: Running, deadly: list[int]) -> None:
+    """They wait until there is something to reload or to end. A reload that fails by a defect is not the last one."""
+    loop, reloaded = asyncio.get_running_loop(), asyncio.Event()
+    answers = iter([RuntimeError("a defect"), load(running.file)])
+
+    def reload() -> Config:
+        loop.call_soon_threadsafe(reloaded.set)
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    task = asyncio.create_task(server.serve(load(running.file), reload, ready=lambda _: None))
+    await asyncio.sleep(0)
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.wait_for(reloaded.wait(), 5)
+        reloaded.clear()
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(task, 5)
+    assert (deadly, list(answers)) == ([], [])
+
+
 async def test_what_a_reload_cannot_change_is_a_warning(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     """Which settings wait for a restart, and what the file itself is warned of: seen at `log.level: warning` too."""
     running.write(public_url="https://other.test/", reads="key", key_policies={})
-    reloading = server._Reloading(running.app, lambda: load(running.file))
     with caplog.at_level(logging.WARNING):
-        await reloading._reload()
+        await server._reload(running.app, lambda: load(running.file))
     nobody, restart = caplog.records
     assert "nobody can install" in nobody.getMessage()
     assert (restart.levelname, restart.getMessage()) == ("WARNING", "restart for: public_url")
