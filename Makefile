@@ -1,7 +1,9 @@
 # make demo     a real pypiserver, the proxy before it, keys, and lines to paste; make demo ARGS="--upstream devpi"
 # make test     every test, real clients included; make test ARGS="tests/domain -x" runs some of them
 # make check    lint, types, import contract, tests, and the coverage that the heart of the house has to have
-# make faults   hundreds of kills, thousands of power cuts, full disks: minutes
+# make faults   hundreds of kills, thousands of power cuts, full disks, a faulty index, crowds and bombs: half an hour
+# make fuzz     a coverage-guided search for what crashes a parser, a minute of it; make fuzz ARGS="--seconds 3600 form"
+# make image    the container image and the guide for Debian, built and run without an engine: minutes, root
 # make bench    one table: direct, through the proxy, through nginx and HAProxy
 # All that is needed is installed into .venv: no environment has to be activated. PYTHON=... chooses another python.
 
@@ -14,7 +16,7 @@ export VENV PYTHON
 CORE := authproxy/domain/*,authproxy/backend/form*,authproxy/backend/framing*,authproxy/backend/grammar*,authproxy/backend/encoding*,authproxy/authority/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contract format faults bench dist clean
+.PHONY: help demo test check lint types contract format faults fuzz image bench dist clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -37,6 +39,7 @@ test: $(VENV)/.installed-check
 check: lint types contract
 	$(BIN)/python -m pytest -n auto --cov --cov-report= $(ARGS)
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=100
+	$(BIN)/python -m tests.fuzz --seconds 60
 
 lint: $(VENV)/.installed-check
 	$(BIN)/ruff check .
@@ -55,6 +58,14 @@ format: $(VENV)/.installed-check
 # Their small subset and the negative controls are part of every test run as well.
 faults: $(VENV)/.installed-check
 	$(BIN)/python -m pytest tests/faults -m "faults or not faults" -rP -n auto $(ARGS)
+
+# What reached something new is kept in .hypothesis/fuzz, where the next run begins.
+fuzz: $(VENV)/.installed-check
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+# As root on a Debian with buildah, mmdebstrap and systemd-container; what is missing is said, and skipped.
+image: $(VENV)/.installed-check
+	$(BIN)/python -m pytest tests/deploy -m image -rs $(ARGS)
 
 bench: $(VENV)/.installed-check
 	@$(BIN)/python -m bench $(ARGS)

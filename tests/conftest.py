@@ -11,6 +11,7 @@ import pytest
 
 from tests.peers.clients import Client
 from tests.peers.devpi import Devpi, devpi
+from tests.peers.postgres import Postgres, postgres
 from tests.peers.proxy import Proxy, proxy
 from tests.peers.pypiserver import PypiServer, pypiserver
 from tests.peers.recording import RecordingIndex, recording_index
@@ -40,6 +41,13 @@ def index(tmp_path: Path) -> Iterator[PypiServer]:
 def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devpi]:
     """A real devpi-server for the whole run; a test makes the indexes that it needs (`new_index`)."""
     with devpi(tmp_path_factory.mktemp("devpi") / "index") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Postgres]:
+    """A real PostgreSQL for the whole run; a test makes the databases that it needs (`create`)."""
+    with postgres() as running:
         yield running
 
 

@@ -151,9 +151,9 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=shown)
 def test_what_is_imported_is_declared(path: Path) -> None:
     """`pip install` of the project brings everything that it imports; the demo and the tests have their extras."""
-    extras = (
-        ["demo", "demo-devpi", "test"] if ROOT / "tests" in path.parents else ["demo"] if "demo" in path.parts else []
-    )
+    extras = [extra for extra in ("demo", "postgres") if extra in path.parts]
+    if ROOT / "tests" in path.parents:
+        extras = ["demo", "demo-devpi", "postgres", "test"]
     known = declared(*extras)
     wanted = {name: {canonicalize_name(owner) for owner in OWNERS.get(name, [name])} for name in imported(path)}
     missing = [name for name, owners in wanted.items() if not known & owners and name not in BROUGHT_ALONG]

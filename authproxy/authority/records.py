@@ -8,7 +8,7 @@ from typing import Final
 
 from authproxy.authority.recent import Recent
 from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.store import BUSY, Store
+from authproxy.store import BUSY, Store, StoreLost
 
 # As many as verified keys are remembered; a record takes about 1 KB, so 10 MB when full.
 RECORDS_LIMIT: Final = 10_000
@@ -52,20 +52,32 @@ class KeyRecords:
     async def read(self, key_id: KeyId) -> KeyRecord | None:
         """Return a record as it was committed when this was called, or later. Raises StoreError.
 
-        Waits only while somebody is in the middle of a commit. What it then reads is not remembered: by the time it
-        arrives, a change may have been seen and the memory cleared for it. Nor are unknown ids: strangers would fill
-        the memory with them, and a look into the store without waiting is nearly as cheap.
+        Waits while somebody is in the middle of a commit, and for a database that only answers to who waits. Unknown
+        ids are not remembered: strangers would fill the memory with them.
         """
         generation = self._store.generation()
         if generation is BUSY:
-            return await self._store.key(key_id)
+            return await self._bridged(key_id)
         self._follow(generation)
         record = self._records.get(key_id)
         if record is not None:
             return record
         found = self._store.peek(key_id)
         if found is BUSY:
-            return await self._store.key(key_id)
+            found = await self._bridged(key_id)
+            # By the time it arrives a change may have been seen, here or by another call, and the memory cleared.
+            if self._store.generation() != generation or self._generation != generation:
+                return found
         if found is not None:
             self._records.put(key_id, found)
         return found
+
+    async def _bridged(self, key_id: KeyId) -> KeyRecord | None:
+        """Ask the store; where it has just been lost, a record that was remembered may do, if the operator says so."""
+        try:
+            return await self._store.key(key_id)
+        except StoreLost:
+            record = self._records.get(key_id)
+            if record is None or not self._store.within_grace():
+                raise
+            return record

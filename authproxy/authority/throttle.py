@@ -55,11 +55,10 @@ class Throttle:
 
         Asking counts nothing: an attempt that is turned away does not prolong the wait that it was told.
         """
-        empty_at = self._addresses.get(_origin(address)) or 0.0
+        empty_at = self._empty_at(self._addresses, _origin(address), now)
         if key_id is not None:
-            empty_at = max(empty_at, self._keys.get(key_id) or 0.0)
-        # A full bucket is empty one window from now. Anything later was counted before the clock was set back.
-        over = min(empty_at - now, self._window) + self._pace - self._window
+            empty_at = max(empty_at, self._empty_at(self._keys, key_id, now))
+        over = empty_at - now + self._pace - self._window
         # Floats: a bucket that has leaked for exactly one pace must not be a millionth of a second over.
         return max(0, ceil(round(over, 6)))
 
@@ -78,6 +77,15 @@ class Throttle:
             self._keys.put(key_id, left)
         else:
             self._keys.drop(key_id)
+
+    def _empty_at(self, meter: Recent[K, float], name: K, now: float) -> float:
+        empty_at = meter.get(name) or 0.0
+        # A full bucket is empty one window from now. Anything later was counted before the clock was set back: it leaks
+        # from now on, or it would stay full for as long as the clock was wrong.
+        if empty_at > now + self._window:
+            empty_at = now + self._window
+            meter.put(name, empty_at)
+        return empty_at
 
     def _fill(self, meter: Recent[K, float], name: K, now: float) -> None:
         left = min(max((meter.get(name) or 0.0) - now, 0.0), self._window)

@@ -81,7 +81,6 @@ class Backend:
         self._reading = Pool(upstream.url, upstream.connect_timeout, upstream.read_timeout)
         # An index is silent while it deletes, or copies a release: as long as it may take for an upload.
         self._changing = Pool(upstream.url, upstream.connect_timeout, upstream.upload_timeout)
-        self._writing = connections.writing(upstream.connect_timeout, upstream.read_timeout)
         outside = flavour.outside(upstream.public_scheme, upstream.public_host)
         self._forwarded = {"Host": upstream.public_host, **outside}
         self._login = self._way_in()
@@ -94,7 +93,6 @@ class Backend:
     ) -> None:
         await self._reading.close()
         await self._changing.close()
-        await self._writing.close()
 
     def _way_in(self) -> Login:
         username, password = self.upstream.username, self.upstream.password or ""
@@ -191,11 +189,13 @@ class Backend:
             "Content-Length": str(encoded.length),
         }
         # encoded=True: yarl would otherwise rewrite dot segments and escapes after our routes have judged them.
-        url = URL(self.upstream.url.rstrip("/") + self.flavour.target(index), encoded=True)
+        upstream = self.upstream
+        url = URL(upstream.url.rstrip("/") + self.flavour.target(index), encoded=True)
         try:
             async with (
-                asyncio.timeout(self.upstream.upload_timeout),
-                self._writing.post(url, data=body(), headers=headers, allow_redirects=False) as response,
+                asyncio.timeout(upstream.upload_timeout),
+                connections.for_one(upstream.connect_timeout, upstream.read_timeout) as session,
+                session.post(url, data=body(), headers=headers, allow_redirects=False) as response,
             ):
                 text = await bounded(response, ANSWER_LIMIT) or b""
         except aiohttp.ClientConnectorError:

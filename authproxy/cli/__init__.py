@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "webhook": ("authproxy.cli.webhook", "webhook", "See how webhooks fare, and try one."),
     "client-config": ("authproxy.cli.clientconfig", "client_config", "Print what a client needs to use the proxy."),
     "doctor": ("authproxy.cli.doctor", "doctor", "Look for what is wrong, and say what to do."),
+    "probe": ("authproxy.cli.probe", "probe", "Ask a running proxy whether it is well."),
     "db": ("authproxy.cli.db", "db", "Bring the store up to date, back it up, restore it."),
     "completion": ("authproxy.cli.completion", "completion", "Print the completion script of a shell."),
 }

@@ -1,4 +1,4 @@
-"""`authproxy db`: the store as a file. What the tables are is the store's own affair."""
+"""`authproxy db`: the store as a whole. What the tables are is the store's own affair."""
 
 import asyncio
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 
 from authproxy.cli.backups import backup, document_of, inspected_lines, restore
 from authproxy.cli.failures import Exit, Failure
+from authproxy.cli.moving import copy
 from authproxy.cli.options import NAME_ONE, load_config, may_take_config, opened, prints, store_errors, takes_config
 from authproxy.cli.output import Output
 
@@ -20,7 +21,7 @@ def db() -> None:
     """Bring the store up to date, back it up, restore it."""
 
 
-for command in (backup, restore):
+for command in (backup, restore, copy):
     db.add_command(command)
 
 
@@ -30,15 +31,16 @@ for command in (backup, restore):
 def migrate(config_path: Path, out: Output) -> None:
     """Create the store, or bring it to the schema of this version. Doing it twice does no harm.
 
-    Stop the server before, and keep a copy of the file: an older version does not run on a newer schema.
+    Of a SQLite file stop the server before, and keep a copy: an older version does not run on a newer schema. With
+    PostgreSQL the replicas may go on, and are replaced by the new version one by one afterwards (docs/postgresql.md).
     """
     from authproxy import store
 
     config = load_config(config_path)
     with store_errors():
-        was_current = asyncio.run(store.current(config.store))
+        was_current = asyncio.run(store.current(config.store, config.store_password))
         if not was_current:
-            asyncio.run(store.migrate(config.store))
+            asyncio.run(store.migrate(config.store, config.store_password))
     state = "is up to date already" if was_current else "is up to date now"
     out.document({"store": config.store, "migrated": not was_current}, [f"{_name(config)} {state}"])
 

@@ -122,7 +122,7 @@ async def opened(config: "Config", *, create: bool = False) -> AsyncIterator["St
     with store_errors():
         if create and (made := await create_store(config)):
             say(f"made a new store: {made}")
-        store = await Store.open(config.store, config.wanted)
+        store = await Store.open(config.store, config.wanted, password=config.store_password)
         try:
             yield store
         finally:
@@ -134,9 +134,12 @@ async def create_store(config: "Config") -> Path | None:
 
     An old one is left as it is: migrating rewrites every key, which is for the operator to time, with a copy at hand.
     """
+    from authproxy.config.databases import is_postgres
     from authproxy.store import migrate
     from authproxy.store.engine import database_path
 
+    if is_postgres(config.store):
+        return None
     path = database_path(config.store)
     if path.exists():
         return None

@@ -51,7 +51,10 @@ def diff(config_path: Path | None, out: Output, old: Path, new: Path, seconds: i
     document, lines = _document(comparison, others), list(_lines(comparison, others))
     changed = bool(others) or comparison.effect is not Effect.SAME
     if seconds is not None:
-        store = before if config_path is None else load_config(config_path, secrets=False)
+        stored = config_path or old
+        store = load_config(stored, secrets=False)
+        # Only a database server asks for a password: nothing else of what the file names need be here.
+        store = store if store.store_password_from is None else load_config(stored)
         replay = asyncio.run(replayed(store, after, seconds))
         document |= {"replay": replay_document(replay, seconds)}
         lines += ["", *replay_lines(replay)]

@@ -4,7 +4,11 @@ import asyncio
 import errno
 import gc
 import logging
-import re
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,37 +22,126 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from authproxy.config import Config
+    from authproxy.web.crew import Work
+    from authproxy.web.doors import Doors
+    from authproxy.web.service import HandedOver, Service
 
 log: Final = logging.getLogger("authproxy.serve")
-
-# What asyncio says when an address cannot be bound; it wraps the system's words in its own.
-_BIND: Final = re.compile(r"bind on address \(?'?([^',)]+)'?,? ?(\d+)?")
 
 _ADVICE: Final = {
     errno.EADDRINUSE: "another program listens there: stop it, or choose another port",
     errno.EADDRNOTAVAIL: "this machine has no such address",
-    errno.EACCES: "ports below 1024 are for root: choose another port",
+    errno.EACCES: "ports below 1024 are for root, and a socket's directory must be writable: choose another one",
+    errno.ENOENT: "the directory of the socket is not there: make it, or let systemd (RuntimeDirectory=)",
 }
 
 
 @click.command(short_help="Run the proxy.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), metavar="N", help="How many processes serve; `workers` otherwise."
+)
 @takes_config
-def serve(config_path: Path) -> None:
+def serve(config_path: Path, workers: int | None) -> None:
     """Run the proxy until SIGTERM or Ctrl-C.
 
     It logs JSON lines to stderr (`log` in the configuration). SIGHUP reads the configuration again; one with a problem
     changes nothing and is told in the log. A store that does not exist yet is made; an outdated one is for
-    `authproxy db migrate`.
+    `authproxy db migrate`. Under systemd it takes sockets that are handed over, and says when it is ready.
     """
-    config = load_config(config_path)
+    config = _with_workers(load_config(config_path), workers)
     to_stderr(config.log.level, config.log.format)
     for problem in config.warnings:
         log.warning("%s", problem)
+
+    def load_again() -> "Config":
+        from authproxy.config import load
+
+        return _with_workers(load(config_path), workers)
+
+    with _failures(config):
+        _run(config, load_again)
+
+
+def _with_workers(config: "Config", workers: int | None) -> "Config":
+    return config if workers is None else replace(config, workers=workers)
+
+
+@contextmanager
+def _failures(config: "Config") -> Iterator[None]:
+    """Turn what keeps a server from starting into a sentence."""
+    from authproxy.web.doors import CannotListen
+    from authproxy.web.service import WrongSockets
+
     try:
-        with store_errors(), asyncio.Runner(loop_factory=_fast_loop()) as runner:
-            runner.run(_serve(config, config_path))
-    except OSError as error:
-        raise _unbound(config, error) or error from None
+        with store_errors():
+            yield
+    except CannotListen as exc:
+        advice = _ADVICE.get(exc.number, str(exc))
+        raise Failure(f"cannot listen at {exc.address} ({exc.setting} in {config.file}): {advice}") from None
+    except WrongSockets as exc:
+        raise Failure(f"the sockets that were handed over: {exc}") from None
+
+
+def _run(config: "Config", load_again: "Callable[[], Config]") -> None:
+    from authproxy.web.service import handed_over, service
+
+    told, given = service(os.environ), handed_over(os.environ)
+    config.state_directory.mkdir(mode=0o700, exist_ok=True)
+    if made := asyncio.run(create_store(config)):
+        log.info("made a new store", extra={"path": str(made)})
+    from authproxy.web.server import serve as run  # before what is here is frozen
+
+    # CPython's collector goes through all that was imported again and again: 11 % of a small read (measured). What is
+    # here by now stays. How often it looks is left as it is: it counts objects, and those of uploads are large.
+    gc.collect()
+    gc.freeze()
+    if config.workers > 1:
+        _supervise(config, load_again, given, told)
+        return
+    from authproxy.web.doors import Doors
+
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(
+            run(
+                config,
+                load_again,
+                ready=lambda url: log.info("listening", extra={"url": url, "public_url": config.public_url}),
+                doors=lambda: Doors.open(config, given),
+                teller=told,
+            )
+        )
+
+
+def _supervise(config: "Config", load_again: "Callable[[], Config]", given: "HandedOver", told: "Service") -> None:
+    from authproxy.web.doors import Doors
+    from authproxy.web.supervisor import Supervisor
+
+    doors = Doors.open(config, given, shares=config.workers)
+
+    def work(now: "Config") -> "Work":
+        return lambda number, line: _work(now, load_again, doors, number, line)
+
+    status = Supervisor(config, load_again, work, doors, told).run()
+    if status:
+        raise click.exceptions.Exit(status)
+
+
+def _work(
+    config: "Config", load_again: "Callable[[], Config]", doors: "Doors", number: int, line: socket.socket
+) -> int:
+    """Be a worker; return the exit status."""
+    from authproxy.web.seat import Seat
+    from authproxy.web.server import serve as run
+
+    doors.keep_only(number)
+    try:
+        with _failures(config), asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            teller = Seat(number, line)
+            runner.run(run(config, load_again, ready=lambda _url: None, doors=lambda: doors, teller=teller))
+    except click.ClickException as failure:
+        failure.show()
+        return failure.exit_code
+    return 0
 
 
 def _fast_loop() -> "Callable[[], asyncio.AbstractEventLoop] | None":
@@ -58,31 +151,3 @@ def _fast_loop() -> "Callable[[], asyncio.AbstractEventLoop] | None":
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-async def _serve(config: "Config", config_path: Path) -> None:
-    from authproxy.config import load
-    from authproxy.web.server import serve as run
-
-    config.state_directory.mkdir(mode=0o700, exist_ok=True)
-    if made := await create_store(config):
-        log.info("made a new store", extra={"path": str(made)})
-    # CPython's collector goes through all that was imported again and again: 11 % of a small read (measured). What is
-    # here by now stays. How often it looks is left as it is: it counts objects, and those of uploads are large.
-    gc.collect()
-    gc.freeze()
-    await run(
-        config,
-        lambda: load(config_path),
-        ready=lambda url: log.info("listening", extra={"url": url, "public_url": config.public_url}),
-    )
-
-
-def _unbound(config: "Config", error: OSError) -> Failure | None:
-    """Say which listener could not be opened; None where that is not what happened."""
-    if error.errno not in _ADVICE or error.filename is not None:
-        return None
-    found = _BIND.search(str(error))
-    metrics = config.metrics is not None and found is not None and found[2] == str(config.metrics.port)
-    setting, address = ("metrics", config.metrics) if metrics else ("listen", config.listen)
-    return Failure(f"cannot listen at {address} ({setting} in {config.file}): {_ADVICE[error.errno]}")

@@ -28,6 +28,8 @@ from authproxy.config.settings import (
     SecretSource,
     ThrottleSettings,
     Timeouts,
+    TlsFiles,
+    UnixAddress,
     Webhook,
 )
 from authproxy.config.show import shown
@@ -52,6 +54,8 @@ __all__ = [
     "SecretSource",
     "ThrottleSettings",
     "Timeouts",
+    "TlsFiles",
+    "UnixAddress",
     "Webhook",
     "load",
     "schema",

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from authproxy.config import values
+from authproxy.config import listening, values
+from authproxy.config.databases import is_postgres
 from authproxy.config.document import Document, Loc
+from authproxy.config.problem import Problem
 from authproxy.config.secrets import secret
 from authproxy.config.settings import FlavourName, Limits
 from authproxy.config.webhooks import names_apart
@@ -143,24 +145,35 @@ def indexes_that_are_there(document: Document) -> None:
                 document.report((*loc, "indexes", position), sentence)
 
 
-def listeners_apart(document: Document) -> None:
-    """Refuse metrics where clients connect."""
-    listen, metrics = (_read(values.address, document.get(name)) for name in ("listen", "metrics"))
-    if metrics is not None and metrics == listen and metrics.port:
-        document.report(("metrics",), "metrics takes an address of its own: listen has this one")
-
-
-def read_password(document: Document, base: Path, env: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Read the secret that backend.password names, and the warning about how it is kept; None for what is not."""
-    reference = _read(values.secret_reference, document.get("backend", "password"))
+def read_password(
+    document: Document, base: Path, env: Mapping[str, str], *where: str
+) -> tuple[str | None, Problem | None]:
+    """Read the secret that a key of the file names, and the warning about how it is kept; None for what is not."""
+    reference = _read(values.secret_reference, document.get(*where))
     if reference is None:
         return None, None
+    name = ".".join(where)
     try:
         found = secret(reference, base, env)
     except ValueError as exc:
-        document.report(("backend", "password"), f"backend.password: {exc}")
+        document.report(where, f"{name}: {exc}")
         return None, None
-    return found.text, found.warning
+    return found.text, document.problem(where, f"{name}: {found.warning}") if found.warning else None
+
+
+def store_alone(document: Document) -> None:
+    """Refuse what a SQLite file has no use for, and a PostgreSQL database without a place for what is spooled."""
+    store = document.get("store")
+    if not isinstance(store, str) or document.is_bad(("store",)):
+        return
+    if is_postgres(store):
+        if document.get("state_directory") is None:
+            sentence = "state_directory is missing: there is no file of the store beside which uploads could be spooled"
+            document.report(("state_directory",), sentence)
+        return
+    for name in ("store_password", "store_grace"):
+        if document.get(name) is not None:
+            document.report((name,), f"a SQLite file has no server: {name} is for PostgreSQL, take it out", key=True)
 
 
 CHECKS: tuple[Callable[[Document], None], ...] = (
@@ -170,6 +183,7 @@ CHECKS: tuple[Callable[[Document], None], ...] = (
     indexes_of_devpi,
     opened_of_devpi,
     indexes_that_are_there,
-    listeners_apart,
+    *listening.CHECKS,
     names_apart,
+    store_alone,
 )

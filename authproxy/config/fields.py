@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, PlainValidator
 from pydantic import WithJsonSchema as Schema
 
-from authproxy.config import values
-from authproxy.config.settings import Address, Network, SecretSource
+from authproxy.config import databases, listening, values
+from authproxy.config.settings import Address, Network, SecretReference, SecretSource, UnixAddress
 from authproxy.domain.grants import PATTERN_LIMIT, Pattern
 from authproxy.domain.rules import Rate, VersionPattern
 
@@ -25,6 +25,11 @@ def default(value: Any, written: str) -> Any:
 
 
 _NETWORK_SCHEMA: Final = text(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?", "10.0.0.0/8", "2001:db8::/32", "192.0.2.1")
+STORE_SCHEMA: Final = text(
+    r"sqlite:///.+|postgresql://[^@:]+@[^@]+",
+    "sqlite:///authproxy.db",
+    databases.EXAMPLE,
+)
 SECRET_SCHEMA: Final = Schema(
     {
         "type": "object",
@@ -63,8 +68,19 @@ MaybeSize = Annotated[int | None, PlainValidator(values.size), _SIZE_SCHEMA]
 MaybeRate = Annotated[Rate | None, PlainValidator(values.rate), text(values.RATE.pattern, "10/hour")]
 Count = Annotated[int, Field(ge=1, le=COUNT_LIMIT)]
 NetworkText = Annotated[Network, PlainValidator(values.network), _NETWORK_SCHEMA]
-ProxyText = Annotated[Network, PlainValidator(values.proxy_network), _NETWORK_SCHEMA]
-AddressText = Annotated[Address, PlainValidator(values.address), text(r".+:[0-9]{1,5}", "127.0.0.1:8080", "[::1]:8080")]
+ProxyText = Annotated[
+    Network,
+    PlainValidator(listening.proxy),
+    text(rf"[0-9A-Fa-f:.]+(?:/[0-9]{{1,3}})?|{listening.UNIX_PEERS}", "127.0.0.1", "10.0.0.0/8", listening.UNIX_PEERS),
+]
+AddressText = Annotated[
+    Address | UnixAddress,
+    PlainValidator(listening.listen),
+    text(r".+:[0-9]{1,5}|unix:/.+", "127.0.0.1:8080", "[::1]:8080", "unix:/run/authproxy/authproxy.sock"),
+]
+SocketMode = Annotated[int, PlainValidator(listening.socket_mode), text(listening.MODE.pattern, "660")]
+TlsPair = Annotated[tuple[SecretReference, SecretReference] | None, PlainValidator(listening.tls), listening.TLS_SCHEMA]
+WorkerCount = Annotated[int, Field(ge=1, le=listening.WORKERS_LIMIT)]
 PatternText = Annotated[
     Pattern,
     PlainValidator(values.package_pattern),

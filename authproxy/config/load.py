@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from authproxy.config.checks import CHECKS, read_password
+from authproxy.config.databases import is_postgres
+from authproxy.config.listening import doubt_about_addresses, read_tls, tls_files
 from authproxy.config.model import (
     WORDS,
     BackendSection,
@@ -50,29 +52,37 @@ def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = Tru
     for check in CHECKS:
         check(document)
     base = path.absolute().parent
-    password, warning = read_password(document, base, env) if secrets else (None, None)
+    password, warning = read_password(document, base, env, "backend", "password") if secrets else (None, None)
+    store_password, doubt = read_password(document, base, env, "store_password") if secrets else (None, None)
+    open_key = read_tls(document, base, env) if secrets else None
     signing, doubts = read_signing_keys(document, base, env) if secrets else ({}, ())
-    if model is not None and "?" in str(base / model.store):
+    if model is not None and not is_postgres(model.store) and "?" in str(base / model.store):
         document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
     if document.problems or model is None:
         raise ConfigProblems(document.problems)
-    warnings = [document.problem(("backend", "password"), f"backend.password: {warning}")] if warning else []
+    warnings = [each for each in (warning, doubt, open_key, doubt_about_addresses(document)) if each]
     webhooks = tuple(_webhook(section, signing.get(position)) for position, section in enumerate(model.webhooks))
-    config = replace(_config(path.absolute(), model, password), webhooks=webhooks)
+    config = replace(
+        _config(path.absolute(), model, password),
+        webhooks=webhooks,
+        store_password=store_password,
+        tls=tls_files(model.tls, base, env) if model.tls else None,
+    )
     if config.nobody_reads:
         warnings.append(document.problem(("reads",), f"{NOBODY_READS}: {LET_READ}"))
     return replace(config, warnings=(*warnings, *doubts))
 
 
 def _config(file: Path, model: FileSection, password: str | None) -> Config:
-    database = Path(os.path.normpath(file.parent / model.store))
+    server = is_postgres(model.store)
+    database = Path(os.path.normpath(file.parent / ("authproxy.db" if server else model.store)))
     return Config(
         file=file,
         listen=model.listen,
         metrics=model.metrics,
         public_url=model.public_url,
         backend=_backend(model.backend, password),
-        store=f"sqlite:///{database}",
+        store=model.store if server else f"sqlite:///{database}",
         state_directory=file.parent / model.state_directory if model.state_directory else database.parent,
         reads=model.reads,
         keys=KeySettings(model.keys.prefix, model.keys.lifetime, model.keys.pause_unused),
@@ -82,6 +92,11 @@ def _config(file: Path, model: FileSection, password: str | None) -> Config:
         throttle=ThrottleSettings(model.throttle.failures, model.throttle.window),
         record=RecordSettings(model.record.keep),
         log=LogSettings(model.log.level, model.log.format),
+        store_password_from=model.store_password,
+        store_grace=model.store_grace or 0,
+        socket_mode=model.socket_mode,
+        proxy_protocol=model.proxy_protocol,
+        workers=model.workers,
     )
 
 
@@ -96,6 +111,7 @@ def _backend(section: BackendSection, password: str | None) -> BackendSettings:
         timeouts,
         tuple(section.indexes or ()),
         tuple(section.opens),
+        section.read_back,
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validat
 from authproxy.config import values
 from authproxy.config.fields import (
     SECRET_SCHEMA,
+    STORE_SCHEMA,
     AddressText,
     Count,
     Duration,
@@ -25,9 +26,12 @@ from authproxy.config.fields import (
     PolicyName,
     ProxyText,
     Size,
+    SocketMode,
+    TlsPair,
     UploadTimeout,
     VersionText,
     WebhookUrl,
+    WorkerCount,
     default,
     text,
 )
@@ -103,6 +107,8 @@ class BackendSection(_Section):
     """Which of devpi's indexes stand behind the proxy. pypiserver is one index and takes no list."""
     opens: list[Annotated[Opens, Field(strict=False)]] = []
     """What else devpi takes from users with its own passwords; nothing where this is left out."""
+    read_back: bool = False
+    """Whether an upload counts only once the index lists these very bytes, whatever it answered."""
     timeouts: TimeoutSection = TimeoutSection()
     """How long it may take."""
 
@@ -241,15 +247,27 @@ class FileSection(_Section):
     """The configuration of authproxy."""
 
     listen: AddressText = default(Address("127.0.0.1", 8080), "127.0.0.1:8080")
-    """Where clients, or the TLS proxy before this one, connect."""
+    """Where clients, or the TLS proxy before this one, connect: HOST:PORT, or unix:PATH."""
+    socket_mode: SocketMode = default(0o660, "660")
+    """The mode of that unix socket."""
+    tls: TlsPair = None
+    """The certificate and key to speak TLS with; no TLS where this is left out."""
+    proxy_protocol: bool = False
+    """Whether every connection begins with a PROXY protocol header. Only trusted_proxies may connect then."""
+    workers: WorkerCount = 1
+    """How many processes serve."""
     metrics: Annotated[Address | None, PlainValidator(values.address), text(".+:[0-9]{1,5}", "127.0.0.1:9100")] = None
     """Where Prometheus finds the metrics; nowhere where this is left out."""
     public_url: Annotated[str, PlainValidator(values.public_url), text("https?://[^@]+", "https://pypi.example.com/")]
     """The URL that clients use."""
     backend: BackendSection
     """The index."""
-    store: Annotated[str, PlainValidator(values.store_url), text("sqlite:///.+", "sqlite:///authproxy.db")]
-    """The database of keys and of what was decided."""
+    store: Annotated[str, PlainValidator(values.store_url), STORE_SCHEMA]
+    """The database of keys and of what was decided: a SQLite file, or PostgreSQL for several replicas."""
+    store_password: Annotated[SecretReference | None, PlainValidator(values.secret_reference), SECRET_SCHEMA] = None
+    """Where the password of the PostgreSQL user stands: {file: PATH}, {env: NAME} or {credential: NAME}."""
+    store_grace: Annotated[int | None, PlainValidator(values.grace), text("[1-9][0-9]*[sm]", "30s")] = None
+    """For how long keys that were used before still read while PostgreSQL is away; not at all if this is left out."""
     state_directory: Annotated[str, Field(min_length=1)] | None = None
     """Where uploads are spooled; beside the database where this is left out."""
     reads: Annotated[Reads, Field(strict=False)] = Reads.INDEX
@@ -263,7 +281,7 @@ class FileSection(_Section):
     packages: list[PackageSection] = []
     """What holds for packages, whoever asks: the first that matches. No match, no upload, no push, no delete."""
     trusted_proxies: list[ProxyText] = []
-    """Whose X-Forwarded-For is believed."""
+    """Whose X-Forwarded-For, or PROXY protocol header, is believed; unix: of whoever may open our unix socket."""
     limits: LimitSection = LimitSection()
     """What one upload may take."""
     throttle: ThrottleSection = ThrottleSection()

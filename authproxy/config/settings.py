@@ -76,6 +76,16 @@ class Address:
         return f"{host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """Where a listener binds in the file system."""
+
+    path: str  # absolute
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
 class SecretSource(StrEnum):
     """Where a secret may stand: never in the configuration itself."""
 
@@ -90,6 +100,16 @@ class SecretReference:
 
     source: SecretSource
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The chain and the private key, both in PEM, and how the configuration names them."""
+
+    certificate: Path
+    key: Path
+    certificate_from: SecretReference
+    key_from: SecretReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +133,7 @@ class BackendSettings:
     timeouts: Timeouts
     indexes: tuple[str, ...] = ()  # of devpi: "user/index", where uploads may go
     opens: tuple[Opens, ...] = ()
+    read_back: bool = False  # an upload counts once the index lists these bytes, and not once it says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +193,11 @@ class Config:
     """One configuration, whole and checked."""
 
     file: Path  # where it was read from
-    listen: Address
+    listen: Address | UnixAddress
     metrics: Address | None
     public_url: str  # "https://host[:port]/"
     backend: BackendSettings
-    store: str  # "sqlite:////absolute/path"
+    store: str  # "sqlite:////absolute/path", or "postgresql://user@host/database?sslmode=..."
     state_directory: Path
     reads: Reads
     keys: KeySettings
@@ -187,6 +208,13 @@ class Config:
     record: RecordSettings
     log: LogSettings
     webhooks: tuple[Webhook, ...] = ()
+    store_password: str | None = field(default=None, repr=False)  # of the PostgreSQL user
+    store_password_from: SecretReference | None = None
+    store_grace: int = 0  # seconds for which a lost database is bridged for those who read
+    socket_mode: int = 0o660  # of a unix socket
+    tls: TlsFiles | None = None
+    proxy_protocol: bool = False
+    workers: int = 1
     warnings: tuple[Problem, ...] = ()  # what works, and ought to be mended all the same
 
     @property

@@ -6,7 +6,15 @@ Written as YAML or JSON, what comes out loads to the same Config.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from authproxy.config.settings import BackendSettings, Config, Webhook
+from authproxy.config.listening import shown_proxy
+from authproxy.config.settings import (
+    BackendSettings,
+    Config,
+    SecretReference,
+    SecretSource,
+    TlsFiles,
+    Webhook,
+)
 from authproxy.config.values import BYTES, NEVER, PERIODS, SECONDS
 from authproxy.domain.grants import ANY, Grant
 from authproxy.domain.passwords import PasswordRule
@@ -18,10 +26,16 @@ def shown(config: Config) -> dict[str, Any]:
     return _without_none(
         {
             "listen": str(config.listen),
+            "socket_mode": f"{config.socket_mode:03o}",
+            "tls": _tls(config.tls),
+            "proxy_protocol": config.proxy_protocol,
+            "workers": config.workers,
             "metrics": None if config.metrics is None else str(config.metrics),
             "public_url": config.public_url,
             "backend": _backend(config.backend),
             "store": config.store,
+            "store_password": _reference(config.store_password_from),
+            "store_grace": _in_units(config.store_grace, SECONDS) if config.store_grace else None,
             "state_directory": str(config.state_directory),
             "reads": str(config.reads),
             "passwords": _passwords(config.policy.passwords),
@@ -32,7 +46,7 @@ def shown(config: Config) -> dict[str, Any]:
             },
             "key_policies": {name: _key_policy(each) for name, each in config.policy.key_policies.items()},
             "packages": [_rule(each) for each in config.policy.packages],
-            "trusted_proxies": _texts(config.trusted_proxies),
+            "trusted_proxies": [shown_proxy(each) for each in config.trusted_proxies],
             "limits": {
                 "max_upload": _in_units(config.limits.max_upload, BYTES),
                 "spool_memory": _in_units(config.limits.spool_memory, BYTES),
@@ -73,16 +87,30 @@ def _rate(rate: Rate) -> str:
     return f"{rate.count}/{next(name for name, seconds in PERIODS.items() if seconds == rate.seconds)}"
 
 
+def _reference(reference: SecretReference | None) -> dict[str, str] | None:
+    return None if reference is None else {str(reference.source): reference.name}
+
+
+def _tls(files: TlsFiles | None) -> dict[str, Any] | None:
+    if files is None:
+        return None
+    pair = {"certificate": (files.certificate, files.certificate_from), "key": (files.key, files.key_from)}
+    return {
+        name: str(path) if reference.source is SecretSource.FILE else _reference(reference)
+        for name, (path, reference) in pair.items()
+    }
+
+
 def _backend(backend: BackendSettings) -> dict[str, Any]:
-    reference = backend.password_from
     return _without_none(
         {
             "flavour": str(backend.flavour),
             "url": backend.url,
             "username": backend.username,
-            "password": None if reference is None else {str(reference.source): reference.name},
+            "password": _reference(backend.password_from),
             "indexes": list(backend.indexes) or None,
             "opens": _texts(backend.opens) or None,
+            "read_back": backend.read_back,
             "timeouts": {
                 "connect": _in_units(backend.timeouts.connect, SECONDS),
                 "read": _in_units(backend.timeouts.read, SECONDS),

@@ -56,9 +56,10 @@ def text_of(name: str, raw: bytes) -> Text:
     try:
         content = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        before = raw[: exc.start].decode("utf-8-sig")
+        read: bytes = exc.object  # behind the byte order mark, where there is one
+        before = read[: exc.start].decode()
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        sentence = f"the byte 0x{raw[exc.start]:02x} is not UTF-8: save the file in UTF-8"
+        sentence = f"the byte 0x{read[exc.start]:02x} is not UTF-8: save the file in UTF-8"
         raise ConfigProblems([Problem(shown, line, column, sentence)]) from None
     content = content.replace("\r\n", "\n")
     text = Text(shown, content, tuple(content.split("\n")))

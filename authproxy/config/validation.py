@@ -92,7 +92,7 @@ def validated(document: Document) -> FileSection | None:
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             loc, of_key = error["loc"], error["type"] in {"missing", "extra_forbidden"}
-            if loc and loc[-1] == _OF_KEY:
+            if loc and loc[-1] == _OF_KEY and error["type"] != "extra_forbidden":  # there it is a key that was written
                 loc, of_key = loc[:-1], True
             sentence = SENTENCES.get(error["type"], _plain("another value"))
             document.report(loc, sentence(loc, error), key=of_key)

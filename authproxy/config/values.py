@@ -10,6 +10,7 @@ from datetime import date
 from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeVar
 
+from authproxy.config.databases import is_postgres, read_postgres
 from authproxy.config.settings import DAY, MIB, MINUTE, Address, Network, SecretReference, SecretSource
 from authproxy.domain.access import UPLOAD_DEADLINE
 from authproxy.domain.grants import Pattern, pattern
@@ -30,6 +31,9 @@ BYTES: Final = {"B": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024 * MIB, "TiB": 1024 
 NEVER: Final = "never"
 # An upload goes out a second time where the index wants a renewed login, and both must end before its claim is doubted.
 UPLOAD_TIMEOUT_LIMIT: Final = UPLOAD_DEADLINE // 2
+
+# A database that is away for longer is no restart and no failover.
+GRACE_LIMIT: Final = 15 * MINUTE
 
 # Longer than any key or installation lives; unix seconds stay far under what every database holds.
 LONGEST: Final = 36_500 * DAY
@@ -177,15 +181,26 @@ def backend_url(value: object) -> str:
 
 
 def store_url(value: object) -> str:
-    """Read `sqlite:///relative/path` or `sqlite:////absolute/path`; the path comes back without the scheme."""
-    takes = "it takes sqlite:///file/beside/this/one or sqlite:////absolute/path"
+    """Read `sqlite:///relative/path` or `sqlite:////absolute/path`; the path comes back without the scheme.
+
+    A PostgreSQL database comes back as its URL, every part of it written out.
+    """
+    takes = "it takes sqlite:///file/beside/this/one, sqlite:////absolute/path or a postgresql:// URL"
     text = _text(value, takes.removeprefix("it takes "))
-    if text.startswith(("postgresql:", "postgresql+", "postgres:")):
-        raise ValueError("PostgreSQL is not supported yet: write sqlite:////absolute/path")
+    if is_postgres(text):
+        return str(read_postgres(text))
     path = text.removeprefix("sqlite:///")
     if path == text or not path or path == ":memory:" or path.endswith("/") or "?" in path:
         raise ValueError(takes)
     return path
+
+
+def grace(value: object) -> int:
+    """Read for how long a lost database is bridged."""
+    seconds = duration(value)
+    if seconds > GRACE_LIMIT:
+        raise ValueError(f"it takes {GRACE_LIMIT // MINUTE}m at most: so long may a key go on reading that was revoked")
+    return seconds
 
 
 def key_prefix(value: object) -> str:

@@ -1,20 +1,20 @@
-"""What must outlive the program: keys, the files of the index, the record of every decision; on one SQLite file.
+"""What must outlive the program: keys, the files of the index, the record of every decision; in SQLite or PostgreSQL.
 
 This room owns the tables, their migrations, durability and every transaction. It knows nothing of credentials, of HTTP
 or of why something is allowed: it enforces what only a transaction can (a use is spent once, a file is claimed once, a
-revoked key is admitted never again) and remembers. SQLAlchemy and sqlite3, and their exceptions, stay inside.
+revoked key is admitted never again) and remembers. SQLAlchemy and the drivers, and their exceptions, stay inside.
 """
 
 from authproxy.store.chain import Anchor, Head
 from authproxy.store.database import Store
-from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
+from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull, StoreLost
 from authproxy.store.keyring import Ending, KeyLife, Paused
 from authproxy.store.last_uses import LastUse
 from authproxy.store.lives import Extend, Finish, Rotate, Shown, Step, TakeBack, Unchanged
+from authproxy.store.migrating import current, migrate
 from authproxy.store.passwords import PasswordUse
 from authproxy.store.pruning import Pruned
 from authproxy.store.record import Record
-from authproxy.store.schema import current, migrate
 from authproxy.store.trail import About, Decision, KnownFile, Wanted
 from authproxy.store.verdicts import (
     BUSY,
@@ -90,6 +90,7 @@ __all__ = [
     "StoreBusy",
     "StoreError",
     "StoreFull",
+    "StoreLost",
     "TakeBack",
     "Ticket",
     "Unchanged",

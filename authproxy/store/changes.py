@@ -7,7 +7,7 @@ keys. Nothing here ever waits; whatever stands in the way (a commit in progress,
 
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy.dialects import sqlite
 
@@ -18,8 +18,28 @@ from authproxy.store.verdicts import BUSY, Busy
 _ONE: Final = str(ONE.compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
-class Watch:
-    """A read-only view of an open database, for the event loop's thread."""
+class Watch(Protocol):
+    """What changed, for the event loop's thread: nothing here waits."""
+
+    def generation(self) -> int | Busy:
+        """Read the number that every mutation of a key raises; BUSY where it is not known at this moment."""
+        ...
+
+    def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
+        """Read one key; BUSY where that would have to wait. Raises StoreError where its row cannot be understood."""
+        ...
+
+    def within_grace(self) -> bool:
+        """Say whether what was read before may be used although the database cannot be reached."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class FileWatch:
+    """A read-only view of an open SQLite file."""
 
     def __init__(self, path: Path) -> None:
         self._connection: Final = sqlite3.connect(
@@ -43,6 +63,10 @@ class Watch:
         except sqlite3.Error:
             return BUSY
         return self._generation
+
+    def within_grace(self) -> bool:
+        """Say no: a file cannot be reached or there is no program either."""
+        return False
 
     def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
         """Read one key. Raises StoreError where its row cannot be understood."""

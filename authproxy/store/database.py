@@ -7,10 +7,11 @@ from typing import Self, TypeVar
 
 from sqlalchemy import and_, text
 
+from authproxy.config.databases import is_postgres
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.store import files, holders, keyring, keys, last_uses, passwords, removals, uploads
-from authproxy.store.changes import Watch
+from authproxy.store.changes import FileWatch, Watch
 from authproxy.store.engine import border, database_path, require_private
 from authproxy.store.errors import StoreBusy, StoreError
 from authproxy.store.holds import Holds
@@ -22,7 +23,7 @@ from authproxy.store.passwords import PasswordUse
 from authproxy.store.record import Record
 from authproxy.store.refusals import Refusal, Refusals
 from authproxy.store.reserve import Reserve
-from authproxy.store.runs import Run
+from authproxy.store.runs import FileRun, Run
 from authproxy.store.schema import require_current
 from authproxy.store.settling import Unfinished
 from authproxy.store.verdicts import (
@@ -37,7 +38,7 @@ from authproxy.store.verdicts import (
     Verdict,
 )
 from authproxy.store.webhooks import Webhooks
-from authproxy.store.worker import Worker
+from authproxy.store.worker import FileWorker, Worker
 
 T = TypeVar("T")
 
@@ -63,17 +64,26 @@ class Store:
         self.webhooks = Webhooks(worker, run, outbox)
 
     @classmethod
-    async def open(cls, url: str, wanted: Wanted = NOBODY) -> Self:
-        """Open an existing database at this program's schema, else raise SchemaError. Creates nothing."""
-        path, outbox = database_path(url), Outbox(wanted)
+    async def open(cls, url: str, wanted: Wanted = NOBODY, *, password: str | None = None, grace: float = 0) -> Self:
+        """Open an existing database at this program's schema, else raise SchemaError. Creates nothing.
+
+        `password` and `grace` (seconds, `within_grace`) are for a server.
+        """
+        outbox = Outbox(wanted)
+        if is_postgres(url):
+            from authproxy.store.postgres.opening import opened_there  # noqa: PLC0415 - an extra
+
+            there, sentinel = await opened_there(url, password, outbox.watched, grace)
+            return cls(there, sentinel, sentinel, Reserve(None, there), outbox)
+        path = database_path(url)
         require_private(path)
-        run, worker, found = Run(path), Worker(path, outbox.watched), path.stat().st_ino
+        run, worker, found = FileRun(path), FileWorker(path, outbox.watched), path.stat().st_ino
         with suppress(StoreError):  # a disk without room: the first claim tries again
             run.hold()
         try:
             await worker.start(partial(require_current, path=path))
             with border(path):
-                watch = Watch(path)
+                watch = FileWatch(path)
             if path.stat().st_ino != found:  # what was opened is what lies aside now
                 watch.close()
                 raise StoreBusy(f"{path} was replaced at this moment: try again")
@@ -193,6 +203,10 @@ class Store:
         """Read one key in microseconds. On BUSY ask `key`. Raises StoreError where the row cannot be understood."""
         return self._watch.peek(key_id)
 
+    def within_grace(self) -> bool:
+        """Say whether a server that is away answered in the last `grace` seconds: then keys may still read."""
+        return self._watch.within_grace()
+
     # Uploads
 
     async def foresee(self, entry: Entry, claim: Claim, *, now: int) -> Verdict | None:
@@ -223,9 +237,13 @@ class Store:
         STORED stores the file. REFUSED and FAILED leave what was stored before and give the use back. UNKNOWN keeps
         file and use claimed: whoever asks for the file next gets FileUnsettled and settles it with the index.
         """
-        await self._worker.write(
-            lambda connection: uploads.complete(connection, self._run, ticket, outcome, index_status, time_ms)
-        )
+        try:
+            await self._worker.write(
+                lambda connection: uploads.complete(connection, self._run, ticket, outcome, index_status, time_ms)
+            )
+        except StoreError:
+            self._run.in_flight.discard(ticket.claim_id)  # nobody will complete it any more: it is to be settled
+            raise
 
     async def settle(self, row: FileRow, sha256: str | None, *, now: int) -> Outcome | None:
         """End the claim of a FileUnsettled by what the index has: the file's hash, or None where it has no such file.

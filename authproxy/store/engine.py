@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from authproxy.config.databases import is_postgres
 from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
 
 # Longer than any transaction of ours, short enough that a client still waits for the answer.
@@ -47,6 +48,8 @@ def database_path(url: str) -> Path:
     SQLAlchemy's own reading differs between versions (2.1 decodes `%20`). The URL, which may hold a password where it
     is another database's, is not repeated.
     """
+    if is_postgres(url):
+        raise StoreError("the store is in PostgreSQL: its own pg_dump and pg_restore do that, see docs/postgresql.md")
     scheme, found, path = url.partition(":///")
     if scheme != "sqlite" or not found:
         raise StoreError("the store is a SQLite file: write sqlite:///PATH")

@@ -15,3 +15,7 @@ class StoreFull(StoreError):
 
 class SchemaError(StoreError):
     """The database is not at this program's schema."""
+
+
+class StoreLost(StoreBusy):
+    """The database server cannot be reached, or was lost in the middle: what was under way may be done or not."""

@@ -121,13 +121,13 @@ def examine(url: str, *, now: int, horizon: int) -> Examination:
         try:
             with reading(path) as (connection, wal):
                 found = revision(connection, path)
-                census = _census(connection, now, horizon) if found == SCHEMA else None
+                counted = census(connection, now, horizon) if found == SCHEMA else None
                 flaw = Walk().young(connection) if found == SCHEMA else None
         except Exception as exc:
             if getattr(getattr(exc, "orig", exc), "sqlite_errorcode", None) in _INTERRUPTED:
                 raise StoreInterrupted(f"{path} was left in the middle of a commit") from exc
             raise
-    return Examination(path, mode, folder_mode, wal, found, census, flaw.sentence if flaw else None)
+    return Examination(path, mode, folder_mode, wal, found, counted, flaw.sentence if flaw else None)
 
 
 def _modes(path: Path) -> tuple[int, int]:
@@ -171,7 +171,8 @@ def _is_wal(path: Path) -> bool:
         raise StoreError(f"{path} cannot be opened: {(exc.strerror or 'it fails').lower()}") from exc
 
 
-def _census(connection: Connection, now: int, horizon: int) -> Census:
+def census(connection: Connection, now: int, horizon: int) -> Census:
+    """Count the keys of a database that is at this program's schema."""
     live = and_(keys.c.revoked.is_(None), or_(keys.c.expires.is_(None), keys.c.expires > now))
     counted = select(keys.c.policy, func.count()).where(live).group_by(keys.c.policy).order_by(keys.c.policy)
     return Census(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from functools import lru_cache, partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, or_, select, tuple_
 
 from authproxy.domain.grants import ANY
 from authproxy.domain.keys import KeyRecord
@@ -33,8 +33,8 @@ async def of_policy(
     if every:
         where = where & keys.c.revoked.is_(None)
     # Grants are stored as `format_grant` writes them, normalised, so a plain name that is the project's stands there.
-    named = [] if project is None else [func.instr(keys.c.grants, project) > 0]
-    where = where & or_(keys.c.grants == "[]", func.instr(keys.c.grants, ANY) > 0, *named)
+    named = [] if project is None else [keys.c.grants.contains(project, autoescape=True)]
+    where = where & or_(keys.c.grants == "[]", keys.c.grants.contains(ANY, autoescape=True), *named)
     after: tuple[int, str] | None = None
     while True:
         rows = await worker.read(partial(_page, where=where, after=after))

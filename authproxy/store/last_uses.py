@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same words
+from sqlalchemy.dialects.postgresql import insert  # SQLite takes its words, not the other way round
 
 from authproxy.domain.keys import KeyId
 from authproxy.store.tables import last_uses, record

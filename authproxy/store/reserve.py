@@ -29,15 +29,18 @@ APART: Final = 0.1
 
 
 class Reserve:
-    """The reserve of one database. Every program that has the database open may let it go."""
+    """The reserve of one database. Every program that has the database open may let it go.
 
-    def __init__(self, database: Path, worker: Worker) -> None:
-        self._path: Final = database.with_name(f"{database.name}.reserve")
+    A database server, None here, has its own disk, on which nothing of ours can be put aside.
+    """
+
+    def __init__(self, database: Path | None, worker: Worker) -> None:
+        self._path: Final = database and database.with_name(f"{database.name}.reserve")
         self._worker: Final = worker
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Write what a full disk must not prevent, if need be in the room that was put aside. Raises StoreError."""
-        for _ in range(TRIES):
+        for _ in range(TRIES if self._path else 0):
             try:
                 return await self._worker.write(work)
             except StoreFull:
@@ -47,6 +50,8 @@ class Reserve:
 
     def keep(self) -> bool:
         """Take the room if there is plenty; say whether the reserve is there."""
+        if self._path is None:
+            return False
         try:
             if self._path.exists() and self._path.stat().st_size == RESERVE:
                 return True
@@ -65,6 +70,8 @@ class Reserve:
 
     def let_go(self) -> bool:
         """Give the room back; say whether there was any."""
+        if self._path is None:
+            return False
         try:
             self._path.unlink()
         except OSError:

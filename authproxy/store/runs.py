@@ -10,7 +10,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from authproxy.store.engine import PRIVATE
 from authproxy.store.errors import StoreError
@@ -44,8 +44,38 @@ def in_use(database: Path) -> bool:
     return False
 
 
-class Run:
-    """One open store, as others see it, and the claims it has in flight. From its opening on the worker's thread's."""
+class Run(Protocol):
+    """One open store, as others see it, and the claims it has in flight. To be asked within the worker's work."""
+
+    @property
+    def name(self) -> str:
+        """What claims call it; no other run ever has it."""
+        ...
+
+    @property
+    def in_flight(self) -> set[int]:
+        """Ids of its claims that somebody here will end."""
+        ...
+
+    def hold(self) -> None:
+        """Show this run as alive: from its opening on, or from its first claim where that failed. Raises StoreError."""
+        ...
+
+    def sweep(self) -> None:
+        """Remove what dead runs have left."""
+        ...
+
+    def alive(self, name: str) -> bool:
+        """Say whether another run is there. One that cannot be asked counts as alive. Raises StoreError."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing behind. Raises StoreError."""
+        ...
+
+
+class FileRun:
+    """A run of a SQLite file. From its opening on the worker's thread's."""
 
     def __init__(self, database: Path) -> None:
         self.name: Final = secrets.token_hex(_NAME_BYTES)

@@ -13,7 +13,7 @@ from authproxy.store.tables import SCHEMA
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
-def revision(connection: Connection, path: Path) -> str | None:
+def revision(connection: Connection, path: object) -> str | None:
     """Read the schema's revision; None for an empty database. SchemaError for another program's."""
     tables = inspect(connection).get_table_names()
     if "alembic_version" not in tables:
@@ -24,7 +24,7 @@ def revision(connection: Connection, path: Path) -> str | None:
     return found
 
 
-def require_current(connection: Connection, path: Path) -> None:
+def require_current(connection: Connection, path: object) -> None:
     """Raise SchemaError where the database is not at this program's schema."""
     found = revision(connection, path)
     if found == SCHEMA:
@@ -76,7 +76,7 @@ def _migrate(path: Path) -> None:
         engine = engine_on(path)
         try:
             with engine.begin() as connection:
-                _upgrade(connection, path)
+                upgrade(connection, path)
         finally:
             engine.dispose()
         raw = connect(path)
@@ -86,7 +86,8 @@ def _migrate(path: Path) -> None:
             raw.close()
 
 
-def _upgrade(connection: Connection, path: Path) -> None:
+def upgrade(connection: Connection, path: object) -> None:
+    """Bring what a transaction sees to this program's schema. `path` is what sentences call the database."""
     from alembic import command  # noqa: PLC0415 - a tenth of a second that opening a store need not pay
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415

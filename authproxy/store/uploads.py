@@ -7,7 +7,18 @@ What is stored of a file stays until the index has said yes to another: an overw
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
 from authproxy.domain.keys import KeyRecord
@@ -90,6 +101,19 @@ _SETTLE: Final = (
     .where(record.c.id == bindparam("b_record"))
     .values(outcome=bindparam("b_outcome"), completed_ms=bindparam("b_time"))
     .returning(*_FILE_OF_RECORD, record.c.key_id, record.c.index_status)
+)
+_OUTCOME: Final = select(record.c.outcome).where(record.c.id == bindparam("b_record"))
+# Another upload of the same file, which may have taken its place. (The condition is the index's, to the letter.)
+_LATER: Final = (
+    select(record.c.id)
+    .where(
+        record.c.identity == bindparam("b_identity"),
+        record.c.identity != literal_column("''"),
+        record.c.index_name == bindparam("b_index_name"),
+        record.c.id > bindparam("b_record_id"),
+        record.c.outcome.in_((PENDING, Outcome.STORED, Outcome.UNKNOWN, Outcome.DIFFERENT)),
+    )
+    .limit(1)
 )
 
 
@@ -222,10 +246,13 @@ def complete(
     connection: Connection, run: Run, ticket: Ticket, outcome: Outcome, index_status: int | None, time_ms: int
 ) -> None:
     """End an admitted upload. Ending it twice changes nothing."""
+    first = ticket.claim_id in run.in_flight
     run.in_flight.discard(ticket.claim_id)
     given = {"b_record": ticket.record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
     file = connection.execute(_COMPLETE, given).mappings().first()
     if file is None:
+        if first and outcome is Outcome.STORED:
+            _stored_after_all(connection, ticket, time_ms)
         return
     chain.ended(connection, ticket.record_id, outcome, index_status, time_ms)
     if outcome is Outcome.UNKNOWN:
@@ -235,6 +262,20 @@ def complete(
         files.put(connection, dict(file))
     elif ticket.key_id is not None:
         connection.execute(_GIVE_BACK, {"b_key": ticket.key_id})
+
+
+def _stored_after_all(connection: Connection, ticket: Ticket, time_ms: int) -> None:
+    """Set right what was settled as failed before the file was there: whoever did had lost sight of this run."""
+    if connection.scalar(_OUTCOME, {"b_record": ticket.record_id}) != Outcome.FAILED:
+        return
+    given = {"b_record": ticket.record_id, "b_outcome": Outcome.STORED, "b_time": time_ms}
+    file = dict(connection.execute(_SETTLE, given).mappings().one())
+    key_id, index_status = file.pop("key_id"), file.pop("index_status")
+    chain.ended(connection, ticket.record_id, Outcome.STORED, index_status, time_ms)
+    if key_id is not None:
+        connection.execute(_SPEND, {"b_key": key_id})
+    if connection.scalar(_LATER, {f"b_{name}": file[name] for name in ("record_id", "index_name", "identity")}) is None:
+        files.put(connection, file)
 
 
 def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None, now: int) -> Outcome | None:

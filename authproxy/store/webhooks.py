@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite takes its words
 
 from authproxy.domain.endings import DAY, THRESHOLDS, threshold
 from authproxy.domain.events import Event

@@ -6,8 +6,8 @@ Rule 3. Whatever waits when a commit starts shares the next one; each write stan
         failing one takes no other down, unless the database itself gave the whole transaction up.
 
 Why not an asyncio driver: admit and complete are a dozen statements, and a hop to a driver's thread and back for each
-cost 2.7 ms of a core where this thread costs 0.7 (measured side by side). A database with a true asyncio driver runs
-the same statements by `AsyncConnection.run_sync`.
+cost 2.7 ms of a core where this thread costs 0.7 (measured side by side). PostgreSQL has a true asyncio driver, which
+runs the same functions by `AsyncConnection.run_sync` (`postgres.worker`).
 """
 
 import asyncio
@@ -44,8 +44,35 @@ def as_it_is(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
     return work
 
 
+class Worker(Protocol):
+    """Runs functions of a `Connection`, each in a transaction. They raise StoreError, or what becomes one."""
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that reads, and sees one moment of the database."""
+        ...
+
+    async def write(self, work: Callable[[Connection], T], orphaned: Callable[[T], None] | None = None) -> T:
+        """Run `work` in a transaction that is on disk when this returns; no other that writes runs meanwhile.
+
+        Work that was handed in is done, also where the caller is cancelled meanwhile; `orphaned` then gets its answer.
+        """
+        ...
+
+    def hand_in(
+        self, work: Callable[[Connection], T], *, writes: bool, orphaned: Callable[[T], None] | None = None
+    ) -> asyncio.Future[T]:
+        """Queue work without waiting for it."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what waits, then let go. Closing twice is fine."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class _Job(Generic[T]):
+class Job(Generic[T]):
+    """A piece of work, and who waits for it."""
+
     work: Callable[[Connection], T]
     writes: bool
     future: asyncio.Future[T]
@@ -53,12 +80,15 @@ class _Job(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    job: _Job[Any]
+class Answer:
+    """What came of a job."""
+
+    job: Job[Any]
     value: Any = None
     error: Exception | None = None
 
     def deliver(self) -> None:
+        """Tell who waits, or what is to hear of it where nobody does any more. In the thread of the loop."""
         future = self.job.future
         if future.cancelled():
             if self.error is None and self.job.orphaned is not None:
@@ -69,6 +99,7 @@ class _Answer:
             future.set_result(self.value)
 
     def send(self) -> None:
+        """Deliver from another thread."""
         # The loop may be gone when a program ends in the middle: then nobody waits.
         with suppress(RuntimeError):
             self.job.future.get_loop().call_soon_threadsafe(self.deliver)
@@ -78,7 +109,7 @@ def _raw(connection: Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
-class Worker:
+class FileWorker:
     """Runs functions of a `Connection` in its thread. They raise StoreError, or what `border` turns into one.
 
     `watched` sees every piece of work that writes before it is done.
@@ -88,7 +119,7 @@ class Worker:
         self._path: Final = path
         self._watched: Final = watched
         self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="authproxy-store")
-        self._waiting: Final[deque[_Job[Any]]] = deque()
+        self._waiting: Final[deque[Job[Any]]] = deque()
         self._engine: Engine | None = None
         self._closed = False
 
@@ -144,7 +175,7 @@ class Worker:
             raise StoreError(f"{self._path} is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         work = self._watched(work) if writes else work
-        self._waiting.append(_Job(work, writes, future, orphaned))
+        self._waiting.append(Job(work, writes, future, orphaned))
         self._thread.submit(self._drain)
         return future
 
@@ -154,7 +185,7 @@ class Worker:
         return await self.hand_in(work, writes=writes, orphaned=orphaned)
 
     def _drain(self) -> None:
-        batch: list[_Job[Any]] = []
+        batch: list[Job[Any]] = []
         while self._waiting and len(batch) < BATCH_LIMIT:
             batch.append(self._waiting.popleft())
         for job in batch:
@@ -178,22 +209,22 @@ class Worker:
             if raw.in_transaction:
                 raw.rollback()
 
-    def _alone(self, job: _Job[T], connection: Connection) -> _Answer:
+    def _alone(self, job: Job[T], connection: Connection) -> Answer:
         try:
             with self._transaction(connection):
                 value = job.work(connection)
         except Exception as exc:  # noqa: BLE001 - it is raised where the job came from
-            return _Answer(job, error=exc)
-        return _Answer(job, value)
+            return Answer(job, error=exc)
+        return Answer(job, value)
 
-    def _together(self, jobs: list[_Job[Any]]) -> list[_Answer]:
+    def _together(self, jobs: list[Job[Any]]) -> list[Answer]:
         try:
             with self._transaction(self._writing):
                 return [self._in_savepoint(job) for job in jobs]
         except Exception as exc:  # noqa: BLE001 - as above
-            return [_Answer(job, error=exc) for job in jobs]
+            return [Answer(job, error=exc) for job in jobs]
 
-    def _in_savepoint(self, job: _Job[T]) -> _Answer:
+    def _in_savepoint(self, job: Job[T]) -> Answer:
         connection = self._writing
         connection.exec_driver_sql("SAVEPOINT job")
         try:
@@ -205,6 +236,6 @@ class Worker:
                 raise
             connection.exec_driver_sql("ROLLBACK TO job")
             connection.exec_driver_sql("RELEASE job")
-            return _Answer(job, error=exc)
+            return Answer(job, error=exc)
         connection.exec_driver_sql("RELEASE job")
-        return _Answer(job, value)
+        return Answer(job, value)

@@ -20,7 +20,7 @@ from authproxy.backend.flavour import Flavour
 from authproxy.config import Config
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
-from authproxy.store import StoreBusy, StoreError, StoreFull
+from authproxy.store import StoreBusy, StoreError, StoreFull, StoreLost
 from authproxy.web import devpi_login, head, opened
 from authproxy.web.chores import chores
 from authproxy.web.errors import phrase, respond
@@ -40,18 +40,28 @@ from authproxy.web.upload import upload
 log: Final = logging.getLogger("authproxy.web")
 
 # What a reload leaves as it is, because a socket, a pool, a file or a cache hangs on it.
-FIXED: Final = ("listen", "metrics", "public_url", "backend", "store", "state_directory", "keys", "throttle", "log")
+FIXED: Final = (
+    *("listen", "metrics", "public_url", "backend", "store", "store_password", "store_grace", "state_directory"),
+    *("keys", "throttle", "log", "socket_mode", "tls", "proxy_protocol", "workers"),
+)
 
 # Requests are numbered from a random start: no secret, and never the same in two runs. 16 hexadecimal digits.
 REQUEST_IDS: Final = 1 << 64
 
 STORE_DOWN: Final = Denial(Code.BUSY, "the proxy's store does not answer: its operator must mend that", retry_after=30)
 STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
+    StoreLost: Denial(Code.BUSY, "the proxy's database is away: nothing was done, try again", retry_after=5),
     StoreBusy: Denial(Code.BUSY, "the proxy's store is busy, try again", retry_after=2),
     StoreFull: Denial(Code.STORAGE_FULL, "the proxy's disk is full: nothing was uploaded, try again later"),
 }
 KEY_IN_TARGET: Final = "a key does not belong in a URL: send it in the Authorization header, and replace this one"
 INTERNAL: Final = Denial(Code.INTERNAL, "the proxy failed: its log says how, its operator must mend that")
+
+
+def kept(old: Config, new: Config) -> tuple[Config, list[str]]:
+    """A new config as it holds without a restart, and the names of the settings in it that need one."""
+    fixed = {name: getattr(old, name) for name in FIXED}
+    return replace(new, **fixed), [name for name, value in fixed.items() if getattr(new, name) != value]
 
 
 class App:
@@ -65,10 +75,10 @@ class App:
 
     def reload(self, config: Config) -> list[str]:
         """Take a new config; return the names of the settings that changed there and need a restart to change here."""
-        fixed = {name: getattr(self.parts.config, name) for name in FIXED}
-        self.parts = replace(self.parts, config=replace(config, **fixed))
+        taken, restart = kept(self.parts.config, config)
+        self.parts = replace(self.parts, config=taken)
         self.parts.store.webhooks.subscribe(config.wanted)
-        return [name for name, value in fixed.items() if getattr(config, name) != value]
+        return restart
 
     async def drained(self) -> None:
         """Wait until no request is under way; from now on every answer closes its connection."""
@@ -259,12 +269,15 @@ def _target(parts: Parts, request: BaseRequest) -> str:
 
 
 @asynccontextmanager
-async def running(config: Config, *, clock: Callable[[], float] = time.time) -> AsyncIterator[App]:
-    """Open all parts of a proxy and put them together. Raises StoreError where the store cannot be opened."""
+async def running(config: Config, *, clock: Callable[[], float] = time.time, first: bool = True) -> AsyncIterator[App]:
+    """Open all parts of a proxy and put them together. Raises StoreError where the store cannot be opened.
+
+    Of several processes of one server the `first` says in the log what is news to none of the others.
+    """
     async with AsyncExitStack() as stack:
         app = App(await assembled(config, stack, clock))
         await stack.enter_async_context(kept_settled(app.parts.ledger, app.parts.metrics, app.parts.now))
-        await stack.enter_async_context(chores(lambda: app.parts))
+        await stack.enter_async_context(chores(lambda: app.parts, announces=first))
         await stack.enter_async_context(recordkeeping(lambda: app.parts))
         await stack.enter_async_context(telling(lambda: app.parts))
         yield app

@@ -22,10 +22,14 @@ LINES: Final = 100
 
 
 class Chores:
-    """The chores of one proxy. `parts` gives its parts as they are now: a reload may change what keys are paused."""
+    """The chores of one proxy. `parts` gives its parts as they are now: a reload may change what keys are paused.
 
-    def __init__(self, parts: Callable[[], Parts]) -> None:
+    Of several processes of one server, one `announces` what ends; the rest is safe in each of them.
+    """
+
+    def __init__(self, parts: Callable[[], Parts], *, announces: bool = True) -> None:
         self._parts = parts
+        self._announces = announces
         self._day = 0
         self._told: set[tuple[str, object]] = set()
 
@@ -39,8 +43,9 @@ class Chores:
             parts.metrics.expiring.labels(f"{days}d").set(count)
         if now // DAY != self._day:
             self._day, self._told = now // DAY, set()
-        await self._announce_keys(parts, now, max(within.values()))
-        await self._announce_secrets(parts, now)
+        if self._announces:
+            await self._announce_keys(parts, now, max(within.values()))
+            await self._announce_secrets(parts, now)
         await self._pause(parts, now)
 
     async def _announce_keys(self, parts: Parts, now: int, count: int) -> None:
@@ -116,9 +121,9 @@ def _named(ending: Ending) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def chores(parts: Callable[[], Parts]) -> AsyncIterator[Chores]:
+async def chores(parts: Callable[[], Parts], *, announces: bool = True) -> AsyncIterator[Chores]:
     """Do the chores as long as the block runs. What was noted until its end is written down."""
-    made, stop = Chores(parts), asyncio.Event()
+    made, stop = Chores(parts, announces=announces), asyncio.Event()
     task = asyncio.create_task(made.run(stop))
     try:
         yield made

@@ -80,8 +80,14 @@ def no_body(request: BaseRequest) -> None:
 
 
 def peer_of(request: BaseRequest) -> Address:
-    """Who holds the other end of the connection, whatever the headers say."""
-    peername = request.transport.get_extra_info("peername") if request.transport else None
+    """Who holds the other end of the connection, or whom its PROXY protocol header named; whatever the headers say."""
+    if isinstance(origin := getattr(request.protocol, "origin", None), Address):
+        return origin
+    return address_at(request.transport.get_extra_info("peername") if request.transport else None)
+
+
+def address_at(peername: object) -> Address:
+    """Read the address of the other end as the socket gives it."""
     return _address(peername[0].partition("%")[0]) if isinstance(peername, tuple) else _ANY
 
 

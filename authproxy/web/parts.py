@@ -61,7 +61,7 @@ class Parts:
 
 async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], float]) -> Parts:
     """Open every part; the stack closes them in reverse. Raises StoreError where the store cannot be opened."""
-    store = await Store.open(config.store, config.wanted)
+    store = await Store.open(config.store, config.wanted, password=config.store_password, grace=config.store_grace)
     stack.push_async_callback(store.close)
     backend = await stack.enter_async_context(Backend(upstream_of(config), flavour_of(config)))
     throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)

@@ -7,18 +7,25 @@ aiohttp's own error page echoes the header that it could not parse and its defau
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 import aiohttp.http_parser
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.web import BaseRequest, RequestHandler, Server, ServerRunner, StreamResponse, TCPSite
+from aiohttp.web import BaseRequest, RequestHandler, Server, ServerRunner, SockSite, StreamResponse
 
 from authproxy.config import Config, ConfigProblems
 from authproxy.domain.refusal import Code, Denial
 from authproxy.web.app import INTERNAL, App, running
+from authproxy.web.descriptors import Room, keep_quiet, raise_limit, room_of
+from authproxy.web.doors import Doors
+from authproxy.web.entrance import Entrance, Tls
 from authproxy.web.errors import respond
+from authproxy.web.head import Address
+from authproxy.web.seat import Seat
+from authproxy.web.service import Service
 
 log: Final = logging.getLogger("authproxy.server")
 
@@ -30,6 +37,8 @@ READ_AHEAD: Final = 256 * 1024
 # Bytes of a header line: an Authorization of 8 KiB fits, as CONTRACTS promise; and how many of them there may be.
 LINE: Final = 9 * 1024
 HEADERS: Final = 64
+# Seconds for which a server that ends waits for the first request of a connection that it has taken: it is on its way.
+GREETING: Final = 2.0
 # Seconds a connection may go on sending after an answer that it did not want to hear.
 LINGER: Final = 5.0
 
@@ -37,13 +46,27 @@ MALFORMED: Final = Denial(Code.REQUEST_INVALID, "this is not a well-formed HTTP/
 
 
 class Protocol(RequestHandler):
-    """One connection, with error pages of our own."""
+    """One connection, with error pages of our own. `origin` is the client that a PROXY protocol header named."""
 
-    __slots__ = ("_spoiled",)
+    __slots__ = ("_begun", "_spoiled", "origin")
 
-    def __init__(self, manager: Server, *, loop: asyncio.AbstractEventLoop, **settings: Any) -> None:
+    def __init__(
+        self, manager: Server, *, loop: asyncio.AbstractEventLoop, origin: Address | None = None, **settings: Any
+    ) -> None:
         super().__init__(manager, loop=loop, **settings)
         self._spoiled = False
+        self._begun = loop.time()
+        self.origin = origin
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was taken a moment ago and nothing has come yet."""
+        return not self._request_count and self._loop.time() - self._begun < GREETING
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing is being asked on it."""
+        return self._current_request is None and not self._messages
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; nothing more after what could not be parsed.
@@ -86,73 +109,155 @@ class ProxyServer(Server):
             max_line_size=LINE,
             read_bufsize=READ_AHEAD,
         )
+        self._room = Room(room_of(raise_limit()))
 
-    def __call__(self) -> RequestHandler:
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Let a connection in; past what there are descriptors for, an idle one leaves."""
+        super().connection_made(handler, transport)
+        if isinstance(handler, Protocol):
+            self._room.take(handler, transport)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget a connection."""
+        super().connection_lost(handler, exc)
+        if isinstance(handler, Protocol):
+            self._room.leave(handler)
+
+    def __call__(self, origin: Address | None = None) -> RequestHandler:
         """Make the protocol of one connection."""
-        return Protocol(self, loop=self._loop, **self._kwargs)
+        return Protocol(self, loop=self._loop, origin=origin, **self._kwargs)
+
+    async def greeted(self) -> None:
+        """Wait until every connection has begun its first request, or has had the time to."""
+        while any(isinstance(each, Protocol) and each.is_new for each in self.connections):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(GREETING / 40)
 
 
 @asynccontextmanager
-async def listening(config: Config) -> AsyncIterator[tuple[App, str]]:
-    """Run a proxy; yield it and the URL that it listens at. Leaving the block drains it."""
+async def listening(
+    config: Config,
+    doors: Callable[[], Doors] | None = None,
+    seat: Seat | None = None,
+    tls: Tls | None = None,
+) -> AsyncIterator[tuple[App, str]]:
+    """Run a proxy; yield it and the URL that it listens at. Leaving the block drains it.
+
+    `doors` gives the sockets where they are not to be opened here, `seat` is that of a worker. Raises CannotListen,
+    StoreError.
+    """
     _assert_c_parser()
+    number = 0 if seat is None else seat.number
+    tls = tls or Tls(config.tls)
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(running(config))
-        runner = ServerRunner(ProxyServer(app), shutdown_timeout=config.limits.upload_deadline)
+        app = await stack.enter_async_context(running(config, first=number == 0))
+        server = ProxyServer(app)
+        runner = ServerRunner(server, shutdown_timeout=config.limits.upload_deadline)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        site = TCPSite(runner, config.listen.host, config.listen.port)
-        await site.start()
-        if config.metrics is not None:
-            shown = ServerRunner(Server(app.parts.metrics.show, access_log=None))
-            await shown.setup()
-            stack.push_async_callback(shown.cleanup)
-            await TCPSite(shown, config.metrics.host, config.metrics.port).start()
-        host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
-        yield app, f"http://{host}:{site.port}/"
+        opened = doors() if doors is not None else Doors.open(config)
+        stack.callback(opened.close, clear=seat is None)
+        entrance = Entrance(server, lambda: app.parts.config, tls)
+        await entrance.open(opened.share(number))
+        await _show_metrics(stack, opened, app, seat)
+        yield app, opened.url
         # aiohttp's own shutdown drops what still arrives of a body (RequestHandler.data_received), so uploads under way
         # are waited for before it begins: no new connection, then no request, then the end.
-        await site.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(config.limits.upload_deadline):
+                await entrance.close()
+                await asyncio.gather(app.drained(), server.greeted())
                 await app.drained()
 
 
-async def serve(config: Config, reload: Callable[[], Config], *, ready: Callable[[str], None]) -> None:
+async def _show_metrics(stack: AsyncExitStack, doors: Doors, app: App, seat: Seat | None) -> None:
+    if not doors.metrics:
+        return
+    if seat is not None:
+        seat.registry = app.parts.metrics.registry
+    shown = ServerRunner(Server(seat.show if seat is not None else app.parts.metrics.show, access_log=None))
+    await shown.setup()
+    stack.push_async_callback(shown.cleanup)
+    for each in doors.metrics:
+        await SockSite(shown, each).start()
+
+
+async def serve(
+    config: Config,
+    reload: Callable[[], Config],
+    *,
+    ready: Callable[[str], None],
+    doors: Callable[[], Doors] | None = None,
+    teller: Service | Seat | None = None,
+) -> None:
     """Run until SIGTERM or SIGINT. SIGHUP calls `reload` and takes its config; a bad one changes nothing.
 
-    `ready` is called with the proxy's URL once it listens. Raises OSError where a port is taken, StoreError where the
-    store cannot be opened.
+    `ready` is called with the proxy's URL once it listens; `teller` is who is told how it goes. Raises CannotListen,
+    StoreError where the store cannot be opened.
     """
     loop, stop, hangup = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     # Before the socket is open: whoever sees it open may send a signal, and without a handler that is the end.
     for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, hangup)):
         loop.add_signal_handler(number, event.set)
-    async with listening(config) as (app, url):
-        reloading = asyncio.create_task(_reload_whenever(hangup, app, reload))
-        ready(url)
-        await stop.wait()
-        reloading.cancel()
-        log.info("draining: no new connections, requests under way are finished")
+    keep_quiet(loop)
+    told, tls = teller or Service(), Tls(config.tls)
+    seat = told if isinstance(told, Seat) else None
+    async with AsyncExitStack() as stack:
+        if seat is not None:
+            await seat.take(stop.set)
+            stack.push_async_callback(seat.leave)
+        living = asyncio.create_task(_give_signs(told))
+        stack.callback(living.cancel)
+        async with listening(config, doors, seat, tls) as (app, url):
+            again = partial(_reload, app, reload, tls, tells=seat is None)
+            reloading = asyncio.create_task(_reload_whenever(hangup, again, told, url))
+            ready(url)
+            told.ready(url)
+            await stop.wait()
+            reloading.cancel()
+            told.stopping("draining")
+            if seat is None:
+                log.info("draining: no new connections, requests under way are finished")
 
 
-async def _reload_whenever(hangup: asyncio.Event, app: App, load: Callable[[], Config]) -> None:
+async def _give_signs(told: Service | Seat) -> None:
+    """Show for as long as it runs that the event loop does."""
+    while told.watchdog is not None:
+        told.alive()
+        await asyncio.sleep(told.watchdog / 2)
+
+
+async def _reload_whenever(
+    hangup: asyncio.Event, reload: Callable[[], Awaitable[None]], told: Service | Seat, url: str
+) -> None:
     while await hangup.wait():
         hangup.clear()
+        told.reloading()
         try:
-            await _reload(app, load)
+            await reload()
         except Exception:  # a defect must not make the server deaf to the next file
             log.exception("the config was not reloaded, the old one stays in force")
+        told.ready(url)
 
 
-async def _reload(app: App, load: Callable[[], Config]) -> None:
-    """Read the config in a thread, so that a large file holds up no request, and take it where it is good."""
+async def _reload(app: App, load: Callable[[], Config], tls: Tls | None = None, *, tells: bool = True) -> None:
+    """Read the config in a thread, so that a large file holds up no request, and take it where it is good.
+
+    Of workers, their supervisor `tells` of it once.
+    """
     try:
         config = await asyncio.to_thread(load)
     except ConfigProblems as exc:
         log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
         return
     restart = app.reload(config)
+    if tls is not None:
+        tls.renew()
+    if tells:
+        tell_reloaded(config, restart)
+
+
+def tell_reloaded(config: Config, restart: list[str]) -> None:
+    """Say that a new config is in force, what in it ought to be mended, and what waits for a restart."""
     for each in config.warnings:
         log.warning("%s", each)
     log.info("the config was reloaded")

@@ -49,6 +49,9 @@ log: Final = logging.getLogger("authproxy.upload")
 BOUNDARY_BYTES: Final = 16
 
 UPLOADED: Final = "uploaded"
+NOT_THERE: Final = Denial(
+    Code.INDEX_UNREACHABLE, "the index said yes and does not return the file: try again, and tell its operator"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +157,7 @@ class _Passage:
             encoded = encode(self.form, secrets.token_hex(BOUNDARY_BYTES))
             index, address = self.access.index, self.origin.address
             answer = await self.parts.backend.upload(index, encoded, self.spool.chunks, address, self.sender.own)
-            if answer.outcome is Outcome.UNKNOWN and await self.parts.ledger.arrived(self.access):
-                answer = UploadAnswer(Outcome.STORED, answer.status)
+            answer = await self._seen(answer)
         finally:
             await self._complete(ticket, answer)
         if answer.denial is None:
@@ -169,6 +171,15 @@ class _Passage:
         if isinstance(found, Denial):
             raise Refused(found)
         return _known(found)
+
+    async def _seen(self, answer: UploadAnswer) -> UploadAnswer:
+        """Look at what the index has where it gave no clear answer, and with `read_back` whatever it said."""
+        said = answer.outcome is Outcome.STORED
+        if not (answer.outcome is Outcome.UNKNOWN or (said and self.parts.config.backend.read_back)):
+            return answer
+        if await self.parts.ledger.arrived(self.access):
+            return UploadAnswer(Outcome.STORED, answer.status)
+        return UploadAnswer(Outcome.UNKNOWN, answer.status, NOT_THERE) if said else answer
 
     async def _complete(self, ticket: Ticket, answer: UploadAnswer) -> None:
         """End the claim whatever happened; an unknown outcome is settled with the index by whoever asks next."""

@@ -10,7 +10,7 @@ import uvloop
 
 from authproxy.authority.records import KeyRecords
 from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.store import BUSY, Store
+from authproxy.store import BUSY, Store, StoreError, StoreLost
 from tests.authority.conftest import NOW, SPEC
 
 
@@ -222,3 +222,77 @@ def test_a_turn_without_an_end_is_seen():
     records._end_turn = lambda: None
     with asyncio.Runner() as runner:
         assert runner.run(seen_by_a_request(records, record))
+
+
+class Wired:
+    """A store that never answers without waiting, as one on a database server; what happens while one waits."""
+
+    def __init__(self, record: KeyRecord | None) -> None:
+        self.record, self.number, self.asked, self.grace = record, 1, 0, False
+        self.meanwhile = lambda: None
+
+    def generation(self):
+        return self.number
+
+    def peek(self, _key_id):
+        return BUSY
+
+    async def key(self, _key_id):
+        self.asked += 1
+        found = self.record
+        await asyncio.sleep(0)
+        self.meanwhile()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def within_grace(self):
+        return self.grace
+
+
+async def test_what_was_waited_for_is_remembered(authority):
+    """A server is asked once, and again when a key has changed."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    wired = Wired(record)
+    records = KeyRecords(wired)
+    assert await records.read(record.id) is await records.read(record.id) is record
+    assert wired.asked == 1
+    wired.number = 2
+    assert await records.read(record.id) is record
+    assert wired.asked == 2
+    wired.record, wired.number = None, 3
+    assert await records.read(record.id) is None
+    assert await records.read(record.id) is None
+    assert wired.asked == 4, "unknown ids are asked for each time"
+
+
+@pytest.mark.parametrize("number", [2, BUSY])
+async def test_what_changed_while_it_was_waited_for_is_not_remembered(authority, number):
+    """It may be as old as the question; the next one asks again."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    wired = Wired(record)
+    records = KeyRecords(wired)
+
+    wired.meanwhile = lambda: setattr(wired, "number", number)
+    assert await records.read(record.id) is record
+    wired.number, wired.meanwhile = 1, lambda: None
+    assert await records.read(record.id) is record
+    assert wired.asked == 2
+
+
+async def test_a_lost_store_is_bridged_where_the_operator_says_so(authority):
+    """By what was remembered, within the grace, and for no other trouble."""
+    record, _ = await authority.issue(SPEC, now=NOW)
+    wired = Wired(record)
+    records = KeyRecords(wired)
+    assert await records.read(record.id) is record
+    wired.number, wired.record = BUSY, StoreLost("gone")
+    with pytest.raises(StoreLost):
+        await records.read(record.id)
+    wired.grace = True
+    assert await records.read(record.id) is record
+    with pytest.raises(StoreLost):
+        await records.read(KeyId("AAAAAAAAAAAA"))
+    wired.record = StoreError("damaged")
+    with pytest.raises(StoreError, match="damaged"):
+        await records.read(record.id)

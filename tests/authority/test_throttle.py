@@ -88,6 +88,18 @@ def test_a_clock_set_back_locks_nobody_out_for_longer_than_the_window(jump):
     assert throttle.wait(HERE, None, NOW + jump) == 30
 
 
+def test_a_wait_ends_although_the_clock_was_ten_years_on():
+    """What was counted then leaks from now on, for addresses and keys alike: it did not until the ten years were over."""
+    throttle = Throttle(failures=2, window=60)
+    later = NOW + 10 * 365 * 86_400
+    fail(throttle, HERE, 2, later)
+    for _ in range(2):
+        throttle.failed_for(KEY, later)
+    assert throttle.wait(HERE, KEY, NOW) == 30
+    assert throttle.wait(HERE, KEY, NOW + 10) == 20
+    assert throttle.wait(HERE, KEY, NOW + 30) == 0
+
+
 @given(
     gaps=st.lists(st.integers(0, 40), min_size=1, max_size=80),
     failures=st.integers(1, 12),

@@ -1,6 +1,9 @@
 """What the connections of uploads are like, over real sockets."""
 
+import asyncio
+import select
 import socket
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -56,6 +59,38 @@ async def test_a_connection_for_writing_gives_up_by_itself(recording: RecordingI
         assert response.connection is not None
         made = response.connection.transport.get_extra_info("socket")
         assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+
+
+def answers_and_stops_reading(listener: socket.socket, heard: list[bool]) -> None:
+    """An index that has begun to read a body, and notes whether its connection ends within two seconds."""
+    taken, _ = listener.accept()
+    with taken:
+        taken.recv(4096)
+        taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        ended = select.poll()
+        ended.register(taken, select.POLLHUP | select.POLLERR | select.POLLRDHUP)
+        heard.append(bool(ended.poll(2000)))
+
+
+@pytest.mark.parametrize("size", [1_000_000, 50_000_000], ids=["all of it in the kernel", "half of it here"])
+@pytest.mark.parametrize("cut", [True, False], ids=["for one upload", "control: closed in order"])
+async def test_an_index_that_stops_reading_hears_the_end(cut: bool, size: int) -> None:
+    """It would wait for the rest of the body, and with it everybody who comes after: a reset tells it."""
+    heard: list[bool] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(size // 100_000):
+            yield bytes(100_000)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        index = asyncio.create_task(asyncio.to_thread(answers_and_stops_reading, listener, heard))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        opening = connections.for_one(1, 1) if cut else connections.writing(1, 1)
+        framing = {"Content-Length": str(size)}
+        async with opening as session, session.post(url, data=body(), headers=framing) as response:
+            await response.read()
+        await index
+    assert heard == [cut]
 
 
 @pytest.mark.parametrize(("size", "whole"), [(0, True), (1000, True), (1001, False), (1_000_000, False)])

@@ -84,7 +84,9 @@ BACKENDS = st.builds(
     KINDS,
     ACCOUNTS,
     section(
-        {"url": st.sampled_from(["http://127.0.0.1:8081/", "https://index", "http://[::1]:81"])}, timeouts=TIMEOUTS
+        {"url": st.sampled_from(["http://127.0.0.1:8081/", "https://index", "http://[::1]:81"])},
+        timeouts=TIMEOUTS,
+        read_back=st.booleans(),
     ),
 )
 
@@ -107,7 +109,9 @@ DOCUMENTS = st.builds(
             "backend": BACKENDS,
             "store": st.sampled_from(["sqlite:///authproxy.db", "sqlite:////var/lib/a b/x.db", "sqlite:///a/../b.db"]),
         },
-        listen=ADDRESSES,
+        listen=ADDRESSES | st.just("unix:/run/a b.sock"),
+        socket_mode=st.sampled_from(["600", "0666"]),
+        workers=st.integers(1, 64),
         metrics=st.just("127.0.0.1:0"),
         state_directory=st.sampled_from(["state", "/var/tmp", "."]),
         reads=st.sampled_from(["index", "open"]),
@@ -119,7 +123,7 @@ DOCUMENTS = st.builds(
         keys=section({}, prefix=st.sampled_from(["apx", "ab", "acme1"]), lifetime=LIFETIMES, pause_unused=IDLES),
         key_policies=st.dictionaries(NAMES, KEY_POLICIES, max_size=2),
         packages=PACKAGES,
-        trusted_proxies=some(NETWORKS),
+        trusted_proxies=some(NETWORKS | st.just("unix")),
         record=section({}, keep=DURATIONS),
         webhooks=WEBHOOKS,
         limits=section({"max_upload": LIMITS}, spool_memory=SIZES, upload_deadline=DURATIONS),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.config import Address, ConfigProblems, Limits, Reads, ThrottleSettings, Timeouts, load
+from authproxy.config.show import shown
 from authproxy.domain.grants import parse_grant, pattern
 from authproxy.domain.names import Filetype
 from authproxy.domain.passwords import PasswordRule, Passwords
@@ -250,3 +251,34 @@ def test_any_bytes_load_or_are_explained(tmp_path_factory: pytest.TempPathFactor
         return
     assert problems
     assert all(each.sentence and str(each).replace("\n", "").isprintable() for each in problems)
+
+
+SERVER = LEAST.replace("sqlite:///authproxy.db", "postgresql://u@localhost/d") + "state_directory: state\n"
+
+
+def test_a_store_on_a_server(loaded: Loading, file: Path) -> None:
+    """Its password is read and in no repr; the URL comes back written out; shown, it loads to the same."""
+    config = loaded(SERVER + "store_password: {file: pw}\nstore_grace: 2m\n")
+    assert (config.store, config.store_password) == ("postgresql://u@localhost/d?sslmode=disable", SECRET)
+    assert (config.store_grace, config.state_directory) == (120, file.parent / "state")
+    assert SECRET not in repr(config)
+    told = shown(config)
+    assert (told["store_password"], told["store_grace"]) == ({"file": "pw"}, "2m")
+    assert SECRET not in str(told)
+    least = loaded(SERVER)
+    assert (least.store_password, least.store_grace) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LEAST + "store_password: {file: pw}\n", "store_password is for PostgreSQL"),
+        (LEAST + "store_grace: 1m\n", "store_grace is for PostgreSQL"),
+        (SERVER.replace("state_directory: state\n", ""), "state_directory is missing"),
+        (SERVER + "store_password: {file: nowhere}\n", "store_password: there is no file"),
+        (SERVER.replace("localhost", "db.example.com"), "write sslmode=verify-full"),
+    ],
+)
+def test_what_a_store_cannot_be(complaints: Complaining, text: str, said: str) -> None:
+    """One sentence each, at its place."""
+    assert any(said in each for each in complaints(text))

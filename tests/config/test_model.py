@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import trustme
 from pydantic import BaseModel
 
-from authproxy.config import load
+from authproxy.config import databases, load
 from authproxy.config.model import FileSection
 from authproxy.config.reader import read
 from authproxy.config.text import text_of
@@ -56,16 +57,21 @@ def keys_in(value: Any, section: Any = FileSection, path: str = "") -> Iterator[
 
 
 def uncommented(text: str) -> str:
-    """The example with every key that it leaves out put in; one of them only devpi takes."""
-    return re.sub(r"^(\s*)#(?=[a-z_]+:)", r"\1", text, flags=re.MULTILINE).replace(": pypiserver\n", ": devpi\n")
+    """The example with every key that it leaves out put in; some of them only devpi takes, or a database server."""
+    text = re.sub(r"^(\s*)#(?=[a-z_]+:)", r"\1", text, flags=re.MULTILINE).replace(": pypiserver\n", ": devpi\n")
+    return re.sub(r"^store: .*", f"store: {databases.EXAMPLE}", text, flags=re.MULTILINE)
 
 
 @pytest.fixture
 def beside(tmp_path: Path) -> Path:
     """A directory with the secrets that the example names."""
-    for name in ("backend-password", "webhook-secret"):
+    for name in ("backend-password", "webhook-secret", "store-password"):
         (tmp_path / name).write_text("correct-horse-battery\n")
         (tmp_path / name).chmod(0o600)
+    pair = trustme.CA().issue_cert("pypi.example.com")
+    pair.cert_chain_pems[0].write_to_path(tmp_path / "fullchain.pem")
+    pair.private_key_pem.write_to_path(tmp_path / "privkey.pem")
+    (tmp_path / "privkey.pem").chmod(0o600)
     return tmp_path
 
 

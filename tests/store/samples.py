@@ -1,11 +1,12 @@
 """Keys and decisions as the rooms above would hand them in."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
-from authproxy.store import Admitted, Claim, Entry, Store, Ticket, Verdict
+from authproxy.store import BUSY, Admitted, Claim, Entry, Store, Ticket, Verdict
 
 ID = KeyId("Abc123XYZ789")
 NOW = 1_800_000_000
@@ -86,3 +87,17 @@ async def finish(
 async def listed(store: Store, **filters: Any) -> list[KeyRecord]:
     """A whole listing of keys."""
     return [record async for record in store.keys(**filters)]
+
+
+async def generation(store: Store) -> int:
+    """The number that every change of a key raises, asked until it is known: a server is asked again after a change."""
+    async with asyncio.timeout(5):
+        while (found := store.generation()) is BUSY:
+            await asyncio.sleep(0.001)
+    return found
+
+
+async def peeked(store: Store, key_id: KeyId) -> KeyRecord | None:
+    """What a look without waiting finds; where there is none, over a wire, what every request then asks."""
+    found = store.peek(key_id)
+    return await store.key(key_id) if found is BUSY else found

@@ -13,6 +13,8 @@ from authproxy.store import SchemaError, Store, StoreError, backups
 from authproxy.store.backups import back_up, inspect, stamp
 from tests.store.samples import KEY, NOW, finish, upload
 
+pytestmark = pytest.mark.sqlite("a store that is a file")
+
 
 def change(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:

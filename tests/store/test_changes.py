@@ -16,7 +16,7 @@ from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.store import BUSY, Store
 from authproxy.store.engine import connect
-from tests.store.samples import ENTRY, ID, KEY, NOW, admitted
+from tests.store.samples import ENTRY, ID, KEY, NOW, admitted, generation
 
 # The command line: another program with its own Python, on the same file.
 REVOKE = """
@@ -60,25 +60,26 @@ class Committing:
 
 async def test_every_change_of_a_key_counts_and_nothing_else(store: Store) -> None:
     """Adding, pausing, resuming, revoking each raise the generation by themselves; uploads and refusals do not."""
-    before = store.generation()
+    before = await generation(store)
     for step in (
         lambda: store.add_key(replace(KEY, id=KeyId("B" * 12))),
         lambda: store.pause(ID, NOW),
         lambda: store.resume(ID, NOW),
     ):
         await step()
-        after = store.generation()
+        after = await generation(store)
         assert after != before
         before = after
     given = await admitted(store)
     await store.complete(given, Outcome.STORED, index_status=200, time_ms=NOW * 1000)
     await store.record_refusal(ENTRY, "no-rule", "no")
     await store.revoke(KeyId("C" * 12), NOW)
-    assert store.generation() == before
+    assert await generation(store) == before
     assert await store.revoke(ID, NOW)
-    assert store.generation() != before
+    assert await generation(store) != before
 
 
+@pytest.mark.sqlite("its data version")
 async def test_an_upload_moves_what_a_naive_watch_looks_at(store: Store) -> None:
     """Negative control: with the data version alone, every upload would flush what is remembered of keys."""
     naive = store._watch._connection
@@ -126,6 +127,7 @@ async def done_soon(work: Any) -> bool:
     return bool(done)
 
 
+@pytest.mark.sqlite("a connection of its own for the watch")
 async def test_the_watch_never_writes(store: Store) -> None:
     """It cannot be the reason for a lock that an upload waits for."""
     with pytest.raises(Exception, match="readonly"):

@@ -30,13 +30,14 @@ async def test_a_closed_store_answers_with_sentences(store: Store) -> None:
     assert store.generation() is store.peek(ID) is BUSY
 
 
+@pytest.mark.sqlite("a connection of its own for the watch")
 async def test_a_store_that_cannot_be_watched_is_not_opened(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without file descriptors for the second connection, say: one sentence, and the first one is let go."""
 
     def exhausted(_: Path) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.setattr(database, "Watch", exhausted)
+    monkeypatch.setattr(database, "FileWatch", exhausted)
     with pytest.raises(StoreError, match="failed"):
         await Store.open(url)
     assert not [each for each in threading.enumerate() if each.name.startswith("authproxy-store")]

@@ -58,7 +58,9 @@ async def test_what_a_hold_keeps_out(store: Store, rows: Rows, entry: Entry, hel
     if held:
         assert await store.admit(entry, ANY, now=NOW) == expected
         assert await store.removals.admit(replace(DELETE, version=entry.version), [], now=NOW) == expected
-        assert rows("SELECT (SELECT count(*) FROM record), count(*), used FROM claims, keys") == [(0, 1, 0)]
+        assert rows("SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM claims), used FROM keys") == [
+            (0, 1, 0)
+        ]
     await store.holds.end(hold, surely=True)
     assert isinstance(await store.admit(entry, ANY, now=NOW), Admitted)
 

@@ -9,7 +9,7 @@ import pytest
 from authproxy.domain.endings import DAY
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
 from authproxy.store import Ending, LastUse, Rotate, Store, keyring
-from tests.store.samples import ENTRY, ID, KEY, NOW, admitted, listed
+from tests.store.samples import ENTRY, ID, KEY, NOW, admitted, generation, listed
 
 Rows = Callable[..., list[Any]]
 
@@ -103,11 +103,11 @@ async def scene(store: Store, rows: Rows) -> set[KeyId]:
 
 async def test_what_nobody_uses_is_paused_where_the_policy_says_so(store: Store, rows: Rows) -> None:
     """Reads and uploads count as uses, and so does being made or resumed; other policies are left alone."""
-    idle, before = await scene(store, rows), store.generation()
+    idle, before = await scene(store, rows), await generation(store)
     paused = await store.pause_idle({"release": 90 * DAY}, now=NOW)
     assert {each.id for each in paused} == idle
     assert (paused[0].owner, paused[0].policy) == ("ci@acme", "release")
-    assert store.generation() != before
+    assert await generation(store) != before
     assert await store.pause_idle({"release": 90 * DAY}, now=NOW) == []
     for each in idle:
         life = await store.life(each)

@@ -16,6 +16,8 @@ from authproxy.store.restoring import Keys, KeysUnknownError
 from tests.store.restores import asked, backed_up, put_back
 from tests.store.samples import ID, NOW, finish, upload
 
+pytestmark = pytest.mark.sqlite("a store that is a file")
+
 
 async def test_the_backup_is_in_place_and_the_old_store_aside(store: Store, url: str, path: Path, backup: Path) -> None:
     """Both whole, both private; the backup is untouched, and nothing else is left."""

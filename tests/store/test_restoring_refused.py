@@ -12,9 +12,11 @@ import pytest
 
 from authproxy.store import Store, StoreBusy, StoreError, restoring
 from authproxy.store.backups import back_up, stamp
-from authproxy.store.runs import Run
+from authproxy.store.runs import FileRun
 from tests.store.restores import asked, backed_up, put_back
 from tests.store.samples import NOW, finish
+
+pytestmark = pytest.mark.sqlite("a store that is a file")
 
 
 async def test_an_open_store_is_not_replaced(store: Store, url: str, backup: Path) -> None:
@@ -68,7 +70,7 @@ async def test_who_opened_the_store_while_the_backup_was_copied_keeps_it(
 ) -> None:
     """Copying takes minutes; what counts is who has it open when names change."""
     await backed_up(store, url, backup)
-    late, real = Run(path), restoring.bring_up
+    late, real = FileRun(path), restoring.bring_up
 
     def opened_meanwhile(part: Path) -> bool:
         late.hold()

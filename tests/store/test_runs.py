@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from authproxy.store import FileBusy, FileUnsettled, Store, StoreError
-from authproxy.store.runs import Run, in_use
+from authproxy.store.runs import FileRun, in_use
 from tests.store.samples import ANY, ENTRY, NOW, admitted, upload
 
 Rows = Callable[..., list[Any]]
@@ -45,7 +45,7 @@ asyncio.run(main())
 
 @contextmanager
 def server(url: str, journal: str, what: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the other server until it is killed."""
+    """FileRun the other server until it is killed."""
     command = [sys.executable, "-c", SERVER, url, journal, what]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
@@ -120,7 +120,7 @@ async def test_two_stores_in_one_program_are_two_runs(store: Store, url: str) ->
 def test_a_sweep_spares_the_living(tmp_path: Path) -> None:
     """Whoever starts next removes what the dead left and nothing else."""
     database = tmp_path / "a.db"
-    living, dead, next_one = Run(database), Run(database), Run(database)
+    living, dead, next_one = FileRun(database), FileRun(database), FileRun(database)
     living.hold()
     (tmp_path / f"a.db.run-{dead.name}").touch()
     next_one.hold()
@@ -141,7 +141,7 @@ def test_what_a_dead_program_left_is_no_use_and_what_cannot_be_asked_is(tmp_path
     database = tmp_path / "a[1].db"
     (tmp_path / "a[1].db.run-dead").touch()
     assert not in_use(database)
-    living = Run(database)
+    living = FileRun(database)
     living.hold()
     assert in_use(database)
     living.close()
@@ -153,7 +153,7 @@ def test_a_lock_that_was_swept_away_is_made_again(tmp_path: Path, monkeypatch: p
     """Another run's sweep between making the file and locking it, played out once."""
     from authproxy.store import runs
 
-    run, lock, swept = Run(tmp_path / "a.db"), runs._lock, []
+    run, lock, swept = FileRun(tmp_path / "a.db"), runs._lock, []
 
     def sweep_first(descriptor: int, *, wait: bool) -> bool:
         if not swept:
@@ -164,7 +164,7 @@ def test_a_lock_that_was_swept_away_is_made_again(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(runs, "_lock", sweep_first)
     run.hold()
     monkeypatch.undo()
-    assert Run(tmp_path / "a.db").alive(run.name)
+    assert FileRun(tmp_path / "a.db").alive(run.name)
     run.close()
 
 
@@ -175,7 +175,7 @@ def test_a_sweep_passes_over_what_it_cannot_open(tmp_path: Path) -> None:
     (tmp_path / "a[1].db.run-loop").symlink_to("a[1].db.run-loop")
     (tmp_path / "a[1].db.run-dead").touch()
     (tmp_path / "a1.db.run-anothers").touch()
-    run = Run(database)
+    run = FileRun(database)
     run.hold()
     assert run.alive("folder")
     assert run.alive("loop")
@@ -194,7 +194,7 @@ def test_what_cannot_be_locked_or_removed_is_a_sentence(tmp_path: Path, monkeypa
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    run, other = Run(tmp_path / "a.db"), Run(tmp_path / "a.db")
+    run, other = FileRun(tmp_path / "a.db"), FileRun(tmp_path / "a.db")
     run.hold()
     with monkeypatch.context() as patched:
         patched.setattr(fcntl, "flock", no_locks)
@@ -211,7 +211,7 @@ def test_what_cannot_be_locked_or_removed_is_a_sentence(tmp_path: Path, monkeypa
 
 async def test_a_folder_that_takes_no_file_says_so(url: str, tmp_path: Path) -> None:
     """One sentence with the path."""
-    run = Run(tmp_path / "gone" / "a.db")
+    run = FileRun(tmp_path / "gone" / "a.db")
     with pytest.raises(StoreError, match=r"a\.db\.run-[0-9a-f]{16} cannot be created: No such file"):
         run.hold()
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from authproxy.domain.access import Outcome
 from authproxy.store import AdoptedFile, Removed, Store, Wanted, trail
 from authproxy.store.trail import PAGE
@@ -25,6 +27,7 @@ async def test_all_rows_in_the_order_in_which_they_were_written(store: Store) ->
     assert await read(store) == ["1.0", "1.1", "1.2", "1.3"]
 
 
+@pytest.mark.sqlite("rows by the thousand, in its words")
 async def test_pages_neither_lose_nor_repeat(store: Store, rows: Rows) -> None:
     """Twice a page and one, with a gap where rows were pruned."""
     await finish(store, upload("0.0"))

@@ -13,16 +13,16 @@ from sqlalchemy import Connection, event, text
 
 from authproxy.store import StoreBusy, StoreError, StoreFull
 from authproxy.store.engine import connect
-from authproxy.store.worker import BATCH_LIMIT, Worker
+from authproxy.store.worker import BATCH_LIMIT, FileWorker
 
 COUNT = text("SELECT generation FROM meta")
 RAISE = text("UPDATE meta SET generation = generation + 1")
 
 
 @pytest_asyncio.fixture
-async def worker(url: str, path: Path) -> AsyncIterator[Worker]:
+async def worker(url: str, path: Path) -> AsyncIterator[FileWorker]:
     """A worker on an empty database that gives up waiting for other programs after a moment."""
-    opened = Worker(path)
+    opened = FileWorker(path)
     await opened.start(lambda _: None)
     await opened.read(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=50"))
     yield opened
@@ -39,7 +39,7 @@ def count(connection: Connection) -> int:
     return int(connection.scalar(COUNT))
 
 
-def commits(worker: Worker) -> list[int]:
+def commits(worker: FileWorker) -> list[int]:
     """Note every commit from now on."""
     seen: list[int] = []
     assert worker._engine is not None
@@ -47,7 +47,7 @@ def commits(worker: Worker) -> list[int]:
     return seen
 
 
-async def held(worker: Worker) -> threading.Event:
+async def held(worker: FileWorker) -> threading.Event:
     """Stop the worker in a read, so that what comes next waits together."""
     release, arrived = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ async def held(worker: Worker) -> threading.Event:
     return release
 
 
-async def test_what_waits_shares_a_commit(worker: Worker) -> None:
+async def test_what_waits_shares_a_commit(worker: FileWorker) -> None:
     """64 writes that wait together cost one commit, not 64, and each is answered."""
     seen = commits(worker)
     release = await held(worker)
@@ -72,7 +72,7 @@ async def test_what_waits_shares_a_commit(worker: Worker) -> None:
     assert len(seen) <= 3, "the read that held, the batch, the last read"
 
 
-async def test_a_batch_has_an_end(worker: Worker) -> None:
+async def test_a_batch_has_an_end(worker: FileWorker) -> None:
     """However much waits, all of it is done, in more than one commit."""
     seen = commits(worker)
     release = await held(worker)
@@ -83,7 +83,7 @@ async def test_a_batch_has_an_end(worker: Worker) -> None:
     assert 4 <= len(seen) <= 6
 
 
-async def test_a_failing_write_takes_no_other_down(worker: Worker) -> None:
+async def test_a_failing_write_takes_no_other_down(worker: FileWorker) -> None:
     """What it had written is taken back, the others are committed."""
 
     def fails(connection: Connection) -> None:
@@ -98,7 +98,7 @@ async def test_a_failing_write_takes_no_other_down(worker: Worker) -> None:
     assert await worker.read(count) == 3
 
 
-async def test_a_failing_write_alone_is_taken_back(worker: Worker) -> None:
+async def test_a_failing_write_alone_is_taken_back(worker: FileWorker) -> None:
     """Also where the failure is a mistake of ours, and nothing foreign comes out."""
 
     def fails(connection: Connection) -> None:
@@ -111,7 +111,7 @@ async def test_a_failing_write_alone_is_taken_back(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "sharing a commit"])
-async def test_a_full_disk_fails_those_it_hits_and_heals(worker: Worker, together: bool) -> None:
+async def test_a_full_disk_fails_those_it_hits_and_heals(worker: FileWorker, together: bool) -> None:
     """What was acknowledged is there, what was not is not; with room again, the next write works."""
     pages = await worker.read(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar())
     await worker.read(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages}"))
@@ -139,7 +139,7 @@ async def test_a_full_disk_fails_those_it_hits_and_heals(worker: Worker, togethe
     assert await worker.read(count) == 2 + answered
 
 
-async def test_a_transaction_that_sqlite_gives_up_fails_all_who_shared_it(worker: Worker) -> None:
+async def test_a_transaction_that_sqlite_gives_up_fails_all_who_shared_it(worker: FileWorker) -> None:
     """After some errors SQLite has rolled everything back by itself; nobody may be told that his write is there."""
 
     def given_up(connection: Connection) -> None:
@@ -157,7 +157,9 @@ async def test_a_transaction_that_sqlite_gives_up_fails_all_who_shared_it(worker
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "sharing a commit"])
-async def test_a_database_held_by_another_program_is_busy_and_heals(worker: Worker, path: Path, together: bool) -> None:
+async def test_a_database_held_by_another_program_is_busy_and_heals(
+    worker: FileWorker, path: Path, together: bool
+) -> None:
     """All who wait are told; when the other program is done, the same call works."""
     other = connect(path)
     other.execute("BEGIN IMMEDIATE")
@@ -172,7 +174,7 @@ async def test_a_database_held_by_another_program_is_busy_and_heals(worker: Work
     assert await worker.read(count) == 2
 
 
-async def test_a_commit_that_a_reader_holds_up_is_taken_back(worker: Worker, path: Path, journal: str) -> None:
+async def test_a_commit_that_a_reader_holds_up_is_taken_back(worker: FileWorker, path: Path, journal: str) -> None:
     """A commit that cannot get through is no commit: the caller is told, and the next one starts afresh."""
     other = connect(path)
     other.execute("BEGIN")
@@ -187,7 +189,7 @@ async def test_a_commit_that_a_reader_holds_up_is_taken_back(worker: Worker, pat
     assert await worker.read(count) == 2
 
 
-async def test_what_was_handed_in_is_done(worker: Worker) -> None:
+async def test_what_was_handed_in_is_done(worker: FileWorker) -> None:
     """A caller that is cancelled does not take its write back, and `orphaned` hears of it."""
     orphans: list[Any] = []
     release = await held(worker)
@@ -204,7 +206,7 @@ async def test_what_was_handed_in_is_done(worker: Worker) -> None:
 
 async def test_closing_finishes_what_waits(url: str, path: Path) -> None:
     """Work that was accepted before the end is done; after it the answer is a sentence."""
-    worker = Worker(path)
+    worker = FileWorker(path)
     await worker.start(lambda _: None)
     release = await held(worker)
     waiting = [worker.hand_in(raise_generation, writes=True) for _ in range(BATCH_LIMIT * 2)]
@@ -221,7 +223,7 @@ async def test_closing_finishes_what_waits(url: str, path: Path) -> None:
     other.close()
 
 
-async def test_the_loop_goes_on_while_the_disk_is_slow(worker: Worker) -> None:
+async def test_the_loop_goes_on_while_the_disk_is_slow(worker: FileWorker) -> None:
     """Nothing of the store ever stops the event loop."""
     release = await held(worker)
     started = time.perf_counter()

@@ -112,6 +112,17 @@ async def test_a_thousand_ends_are_not_a_thousand_lines(
     assert caplog.records == []
 
 
+async def test_of_several_processes_one_announces(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """The others count, pause and write down all the same."""
+    await clock.key("AAAA", 20)
+    caplog.clear()
+    await Chores(lambda: clock.parts, announces=False).round()
+    assert told(caplog) == []
+    assert gauges(clock.parts)["30d"] == 1
+    await clock.chores.round()
+    assert len(told(caplog)) == 1
+
+
 async def test_ends_are_counted(clock: Clock) -> None:
     """Each gauge counts all that is nearer; what is past is `expired`."""
     for name, days in (("a", 0.5), ("b", 6), ("c", 29), ("d", 31), ("over", -1)):

@@ -13,6 +13,7 @@ from aiohttp.web import RequestHandler
 
 from authproxy.config import Config, load
 from authproxy.web import server
+from authproxy.web.doors import CannotListen
 from tests.peers.forms import body_of, parts_of, post, upload
 from tests.peers.packages import wheel
 from tests.peers.ports import reserved_port
@@ -207,9 +208,9 @@ async def test_what_a_reload_cannot_change_is_a_warning(running: Running, caplog
 
 
 async def test_a_taken_port_is_an_error_of_the_system(running: Running) -> None:
-    """`serve` says it in one sentence; here it is OSError."""
+    """`serve` says it in one sentence; here it is the system's word."""
     running.write(listen=f"127.0.0.1:{running.address[1]}")
-    with pytest.raises(OSError, match="address already in use"):
+    with pytest.raises(CannotListen, match="address already in use"):
         async with server.listening(load(running.file)):
             pass
 

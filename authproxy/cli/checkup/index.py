@@ -14,6 +14,7 @@ from authproxy.cli.checkup import exposure
 from authproxy.cli.checkup.dialect import DEVPI, answers_as
 from authproxy.cli.checkup.finding import Finding, Verdict, ok, problem, warning
 from authproxy.cli.checkup.peer import Peer, peer_of
+from authproxy.cli.checkup.settings import where
 from authproxy.cli.checkup.wire import Answer, Unanswered
 from authproxy.cli.output import printable
 from authproxy.config import Address, Config
@@ -27,7 +28,7 @@ SHOWN: Final = 60
 def check_index(config: Config, *, now: int) -> Iterator[Finding]:
     """Everything about the index of a configuration; one problem where it does not answer."""
     peer = peer_of(config)
-    yield from look_at(peer, peer.dialect.indexes(config), config.listen, now=now)
+    yield from look_at(peer, peer.dialect.indexes(config), where(config), now=now)
 
 
 def look_at(peer: Peer, indexes: Sequence[str], listen: Address, *, now: int) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
-from authproxy.config import LET_READ, NOBODY_READS, Config
+from authproxy.config import LET_READ, NOBODY_READS, Address, Config
+from authproxy.config.listening import UNIX_PEER, shown_proxy
 from authproxy.domain.passwords import Passwords
 
 # A network of this many addresses is one of containers or of one site's machines; what is larger has clients in it.
@@ -25,6 +26,11 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def where(config: Config) -> Address:
+    """Where the proxy listens. A unix socket is like a port of this machine that nobody else has."""
+    return config.listen if isinstance(config.listen, Address) else Address("localhost", 0)
 
 
 def check_config(config: Config) -> Iterator[Finding]:
@@ -53,13 +59,13 @@ def check_public_url(config: Config) -> Iterator[Finding]:
             f"public_url is {config.public_url}: keys travel in the clear, and pip refuses http:// hosts",
             "put a web server with TLS before the proxy, and write its https:// address into public_url",
         )
-    elif url.scheme == "http" and config.listen.port not in (0, port):
+    elif url.scheme == "http" and where(config).port not in (0, port):
         yield warning(
             "public-url",
             f"public_url sends clients to port {port}, and the proxy listens at {config.listen}",
             "write the port at which clients reach the proxy into public_url",
         )
-    elif url.scheme == "https" and not is_loopback(config.listen.host) and not config.trusted_proxies:
+    elif url.scheme == "https" and not (config.tls or is_loopback(where(config).host) or config.trusted_proxies):
         yield warning(
             "public-url",
             f"public_url is https, and the proxy itself listens at {config.listen} without TLS: who goes there sends "
@@ -74,8 +80,9 @@ def check_trusted_proxies(config: Config) -> Iterator[Finding]:
     """Whether the address that networks and throttling go by is the client's."""
     trusted = config.trusted_proxies
     wide = [str(each) for each in trusted if each.num_addresses > PROXIES_AT_MOST]
-    apart = [str(each) for each in trusted if is_loopback(config.listen.host) and not each.network_address.is_loopback]
-    if not trusted and config.public_scheme == "https":
+    near = [each for each in trusted if each == UNIX_PEER or each.network_address.is_loopback]
+    apart = [str(each) for each in trusted if is_loopback(where(config).host) and each not in near]
+    if not trusted and config.public_scheme == "https" and config.tls is None:
         yield warning(
             "trusted-proxies",
             "something before the proxy ends TLS, and trusted_proxies is empty: every client seems to come from there, "
@@ -95,7 +102,7 @@ def check_trusted_proxies(config: Config) -> Iterator[Finding]:
             "take it out, or name 127.0.0.1 and ::1 where the web server runs on this machine",
         )
     else:
-        believed = ", ".join(map(str, trusted)) or "nobody"
+        believed = ", ".join(map(shown_proxy, trusted)) or "nobody"
         yield ok("trusted-proxies", f"X-Forwarded-For is believed of {believed}")
 
 
@@ -121,8 +128,8 @@ def check_circle(config: Config) -> Iterator[Finding]:
     """Whether the proxy would ask itself. Nothing is said where it would not."""
     url = urlsplit(config.backend.url)
     host, port = url.hostname or "", url.port or _PORTS[url.scheme]
-    same_host = host == config.listen.host or (config.listen.host in _ANYWHERE and is_loopback(host))
-    if same_host and port == config.listen.port:
+    same_host = host == where(config).host or (where(config).host in _ANYWHERE and is_loopback(host))
+    if same_host and port == where(config).port:
         yield problem(
             "index",
             f"backend.url is {config.backend.url}, and that is where the proxy itself listens",

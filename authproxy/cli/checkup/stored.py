@@ -6,6 +6,7 @@ from typing import Final
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
 from authproxy.cli.output import moment
 from authproxy.config import Config
+from authproxy.config.databases import is_postgres
 from authproxy.store import SchemaError, StoreBusy, StoreError
 from authproxy.store.examination import (
     Census,
@@ -27,6 +28,9 @@ _STICKY: Final = 0o1000
 
 def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     """Everything about the store, and about its keys where it can be read."""
+    if is_postgres(config.store):
+        yield from _check_server(config, now)
+        return
     try:
         found = examine(config.store, now=now, horizon=now + SOON)
     except StoreError as error:
@@ -35,7 +39,26 @@ def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     yield from _permissions(found)
     yield _schema(found)
     yield _journal(found)
-    yield from _record(found)
+    yield from _record(found.flaw, current=found.current)
+    if found.census is not None:
+        yield from _keys(found.census)
+        yield from _policies(config, found.census)
+
+
+def _check_server(config: Config, now: int) -> Iterator[Finding]:
+    try:
+        from authproxy.cli.checkup.server import about_server, seen
+        from authproxy.store.postgres.engine import login
+    except StoreError as error:
+        yield problem("store", str(error), "install it, and run doctor again")
+        return
+    server = login(config.store, config.store_password)
+    found = seen(config, server, now=now, horizon=now + SOON)
+    if isinstance(found, Finding):
+        yield found
+        return
+    yield from about_server(found, server)
+    yield from _record(found.flaw, current=found.census is not None)
     if found.census is not None:
         yield from _keys(found.census)
         yield from _policies(config, found.census)
@@ -101,13 +124,13 @@ def _journal(found: Examination) -> Finding:
     return ok("store-journal", f"the store commits by {journal}, with SQLite {version}")
 
 
-def _record(found: Examination) -> Iterator[Finding]:
-    if found.flaw is not None:
+def _record(flaw: str | None, *, current: bool) -> Iterator[Finding]:
+    if flaw is not None:
         advice = (
             "somebody changed the store past authproxy, or the disk did: `authproxy audit verify` looks at all of it"
         )
-        yield problem("record", f"the record does not fit its hashes: {found.flaw}", advice)
-    elif found.current:
+        yield problem("record", f"the record does not fit its hashes: {flaw}", advice)
+    elif current:
         yield ok("record", "the youngest rows of the record fit their hashes")
 
 

@@ -1,0 +1,140 @@
+"""`authproxy probe`: ask a running proxy how it is, for what watches a container or a unit and has no curl.
+
+It knows `/-/healthz` and `/-/readyz` and nothing else. With a URL it reads no configuration: one with a mistake in it
+changes nothing in the server that runs, so it must not make that server look dead. It runs every half minute as long as
+the container does: `checkup.wire`, which asks in much the same way, would bring pydantic along, a second of one core
+and 70 MiB each time (measured).
+"""
+
+import http.client
+import socket
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+
+from authproxy.cli.failures import Exit, Failure
+from authproxy.cli.options import NAME_ONE, load_config, may_take_config, prints
+from authproxy.cli.output import Output
+
+# Seconds: less than the HEALTHCHECK in the Dockerfile grants, so that there is a sentence before there is a kill.
+PATIENCE: Final = 4.0
+# What a listener at every address is asked by.
+_ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here
+_UNIX: Final = "unix:"
+# Characters; a host name has 253 at most, the path of a socket 107.
+_URL_LIMIT: Final = 300
+# Bytes of an answer that are shown: `readyz` has a sentence for each thing that is missing.
+_ANSWER_LIMIT: Final = 16 * 1024
+
+
+@click.command(short_help="Ask a running proxy whether it is well.")
+@click.argument("url", required=False)
+@click.option("--ready", is_flag=True, help="Ask whether an upload could pass, store and index included.")
+@may_take_config
+@prints
+def probe(url: str | None, ready: bool, config_path: Path | None, out: Output) -> Exit:
+    """Ask a proxy how it is: at URL, as in http://127.0.0.1:8080/ or unix:/run/authproxy.sock, or where it listens.
+
+    Without a URL the configuration says where that is.
+
+    Exit status 0: it is well, or with --ready, an upload could pass. 3: it answers, and says no. 1: it does not answer.
+    """
+    asked = _origin(url) if url is not None else _described(config_path)
+    page = "/-/readyz" if ready else "/-/healthz"
+    status, text = _ask(asked, page)
+    well, said = status == 200, text.splitlines()
+    out.document({"url": asked, "page": page, "well": well, "status": status, "said": said}, said)
+    return Exit.DONE if well else Exit.NO
+
+
+def _ask(url: str, page: str) -> tuple[int, str]:
+    """Ask once, on a connection of its own. No credentials go along, and no redirect is followed."""
+    connection = _connection(url)
+    try:
+        connection.request("GET", page, headers={"User-Agent": "authproxy-probe", "Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read(_ANSWER_LIMIT).decode("utf-8", "replace")
+    except TimeoutError:
+        why = f"nothing within {PATIENCE:.0f} seconds"
+    except ssl.SSLCertVerificationError as error:
+        why = f"its certificate is not trusted: {error.verify_message}"
+    except ssl.SSLError:
+        why = "it does not speak TLS"
+    except http.client.RemoteDisconnected:
+        why = "it hangs up without a word"
+    except http.client.HTTPException:
+        why = "what it says is not HTTP"
+    except OSError as error:
+        why = (error.strerror or "it cannot be reached").lower()
+    finally:
+        connection.close()
+    raise Failure(f"the proxy at {url} does not answer: {why}")
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """A connection to a socket in the file system."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(self._path)
+
+
+def _connection(url: str) -> http.client.HTTPConnection:
+    if url.startswith(_UNIX):
+        return _UnixConnection(url.removeprefix(_UNIX))
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, parts.port, timeout=PATIENCE)
+    context = ssl.create_default_context()
+    if _is_here(host):
+        # The certificate is for the name that clients use. No secret goes along, and who listens here is the operator.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, parts.port, timeout=PATIENCE, context=context)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(url: str) -> str:
+    """Read what was typed: a scheme, a host, perhaps a port, and no more; or a socket."""
+    wanted = "a URL is http://HOST:PORT/ or https://HOST:PORT/, without a path, or unix:/PATH/OF/THE/SOCKET"
+    if url.startswith(f"{_UNIX}/") and len(url) <= _URL_LIMIT and url.isprintable():
+        return url
+    try:
+        parts = urlsplit(url if len(url) <= _URL_LIMIT else "")
+        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        raise click.UsageError(wanted) from None
+    if not whole or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise click.UsageError(wanted)
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
+def _described(config_path: Path | None) -> str:
+    if config_path is None:
+        raise click.UsageError(f"name the proxy: its URL, or {NAME_ONE.partition(': ')[2]}")
+    from authproxy.config import Address
+
+    config = load_config(config_path, secrets=False)
+    if not isinstance(config.listen, Address):
+        return str(config.listen)
+    host, port = _ANYWHERE.get(config.listen.host, config.listen.host), config.listen.port
+    if port == 0:
+        raise click.UsageError("listen in the configuration leaves the port to the system: name the URL")
+    scheme = "http" if config.tls is None else "https"
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
