@@ -73,7 +73,7 @@ class Scene:
         self.relay.fault = FAULTS[fault]
         with ThreadPoolExecutor(uploads) as clients:
             statuses = list(clients.map(self.upload, packages))
-        self.relay.fault, self.relay.everything = None, False
+        self.relay.heal()
         self.told.update(str(status) for status in statuses)
         found = self.again(project)
         found += self.wrong(project, dict(zip(packages, statuses, strict=True)))

@@ -79,7 +79,7 @@ def test_control_what_passes_a_client_on_is_caught(tmp_path: Path) -> None:
         between.fault = dies
         packages = [wheel("acme-0", f"1.{number}", payload=bytes(range(256)) * 200) for number in range(40)]
         told = {package: naive.upload(package) for package in packages}
-        between.fault = None
+        between.heal()
         found = naive.wrong("acme-0", told)
     assert any("is truncated" in each for each in found), found
 
@@ -89,6 +89,6 @@ def test_control_an_index_that_stays_away_is_caught(scene: Scene) -> None:
     """Where the fault goes on, the check that all works again within a second says so."""
     scene.relay.fault = FAULTS["hangs"]
     found = scene.again("acme-none")
-    scene.relay.fault = None
+    scene.relay.heal()
     assert found != []
     assert wire.exchange(scene.address, upload(wheel("acme-none", "2.0"), scene.key)).status == 200
