@@ -13,7 +13,7 @@ from authproxy.cli.failures import Exit
 from authproxy.cli.issuing import Life
 from authproxy.cli.keyview import STORED, Document, document_of
 from authproxy.cli.options import load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, say
+from authproxy.cli.output import Output, client_name, say
 from authproxy.cli.values import DURATION
 from authproxy.domain.keys import KeyRecord
 
@@ -133,6 +133,6 @@ def _rotating(row: Document) -> Document:
         "old_used": before.get("time"),
         "address": before.get("address"),
         "project": before.get("project"),
-        "client": before.get("client"),
+        "client": client_name(before.get("client") or ""),
         "new_used": after.get("time"),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from authproxy.cli.issuing import allowed
-from authproxy.cli.output import moment
+from authproxy.cli.output import client_name, moment
 from authproxy.domain.endings import current, old
 from authproxy.domain.keys import KeyRecord
 
@@ -91,8 +91,10 @@ def lines_of(shown: Document) -> list[str]:
     """The same for a person."""
     lines = []
     for name, value in shown.items():
-        if name == "rotation" and isinstance(value, dict):
-            lines += [f"  {part + ':':<14} {_plain(told)}" for part, told in value.items()]
+        if name == "rotation":
+            told = value if isinstance(value, dict) else {}
+            lines.append(f"{name + ':':<13} {'under way' if told else 'none'}")
+            lines += [f"  {part + ':':<14} {_plain(each)}" for part, each in told.items()]
         else:
             head = STORED if name == "used" else name
             lines.append(f"{head + ':':<13} {_plain(value)}")
@@ -110,4 +112,5 @@ def _plain(value: object) -> str:
 def sentence(use: Mapping[str, object]) -> str:
     """One use in words."""
     what = f"{use['action']} {use['project']}" if use["project"] else str(use["action"])
-    return f"{use['time']} {what}, from {use['address']} with {use['client'] or 'an unnamed client'}"
+    client = client_name(str(use["client"] or ""))
+    return f"{use['time']} {what}, from {use['address']} with {client or 'an unnamed client'}"

@@ -74,7 +74,7 @@ def _with_output(command: Callable[..., Any], *, keep: bool) -> Callable[..., An
     @functools.wraps(command)
     def called(*args: Any, as_json: bool, file: Path | None, **options: Any) -> Any:
         with destination(file, keep=keep) as stream:
-            return command(*args, out=Output(as_json, stream), **options)
+            return command(*args, out=Output(as_json, stream, file), **options)
 
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),

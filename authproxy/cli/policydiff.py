@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.failures import Exit
+from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.issuing import Life
-from authproxy.cli.options import load_config, may_take_config, prints
+from authproxy.cli.options import load_config, may_take_config, prints, store_errors
 from authproxy.cli.output import Output
 from authproxy.cli.policyquestion import indexes_of
 from authproxy.cli.policyreplay import replay_document, replay_lines, replayed
@@ -51,13 +51,27 @@ def diff(config_path: Path | None, out: Output, old: Path, new: Path, seconds: i
     document, lines = _document(comparison, others), list(_lines(comparison, others))
     changed = bool(others) or comparison.effect is not Effect.SAME
     if seconds is not None:
-        store = before if config_path is None else load_config(config_path, secrets=False)
-        replay = asyncio.run(replayed(store, after, seconds))
+        keeper = _with_store(old, before) if config_path is None else load_config(config_path, secrets=False)
+        replay = asyncio.run(replayed(keeper, after, seconds))
         document |= {"replay": replay_document(replay, seconds)}
         lines += ["", *replay_lines(replay)]
         changed = changed or bool(replay.kinds)
     out.document({"changed": changed} | document, lines)
     return Exit.NO if changed else Exit.DONE
+
+
+def _with_store(old: Path, before: "Config") -> "Config":
+    """Take OLD.yaml for the configuration whose store has the record. Raises Failure where it has none."""
+    from authproxy.store.engine import database_path
+
+    with store_errors():
+        path = database_path(before.store)
+    if not path.exists():
+        raise Failure(
+            f"--replay needs the record, and the store of {old} is {path}, which does not exist: "
+            "name the server's own configuration by --config FILE"
+        )
+    return before
 
 
 def _settings(before: "Config", after: "Config") -> Iterator[Difference]:

@@ -50,9 +50,12 @@ def _then(row: "Decision") -> dict[str, object]:
         "key": row.key_id,
         "action": row.action,
         "index": row.index,
+        "source": row.source,
         "project": row.project or None,
         "file": row.filename or None,
         "version": row.version or None,
+        "derived": row.derived,
+        "claims": row.claims,
         "address": row.address,
         "outcome": row.outcome,
         "code": row.code,
@@ -79,6 +82,7 @@ def _today(config: "Config", row: "Decision", key: KeyRecord | None) -> Explanat
 def _lines(row: "Decision", today: Explanation | None) -> Iterator[str]:
     told = _then(row)
     what = " ".join(filter(None, (row.action, row.filename or " ".join(filter(None, (row.project, row.version))))))
+    what += f" from {row.source} into {row.index}" if row.source else ""
     yield f"then: {told['time']} {what} by {row.owner or '-'} from {row.address}: {row.outcome}"
     if row.reason:
         yield f"  {f'{row.code}: ' if row.code else ''}{row.reason}"

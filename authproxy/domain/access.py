@@ -69,5 +69,5 @@ class Outcome(StrEnum):
     REMOVED = "removed"  # the index said yes to a delete
     REFUSED = "refused"  # the index said no
     FAILED = "failed"  # the index never saw the whole of it
-    DIFFERENT = "different"  # found later: the index has other bytes under the name of what it was sent
+    DIFFERENT = "different"  # found later: the index has other bytes under the name of what it was sent, or nothing
     UNKNOWN = "unknown"  # the whole went out and no clear answer came: only the index itself can tell

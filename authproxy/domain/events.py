@@ -17,7 +17,7 @@ class Event(StrEnum):
     UPLOAD_DONE = "upload.done"  # the index has the file
     UPLOAD_FAILED = "upload.failed"  # it was admitted, and the index does not have it
     UPLOAD_REFUSED = "upload.refused"  # by this proxy
-    UPLOAD_DIFFERENT = "upload.different"  # an alarm: the index has other bytes than were uploaded
+    UPLOAD_DIFFERENT = "upload.different"  # an alarm: the index has other bytes than were uploaded, or has lost them
     PUSH_DONE = "push.done"  # one for each file of the release
     PUSH_FAILED = "push.failed"
     PUSH_REFUSED = "push.refused"

@@ -26,7 +26,7 @@ KINDS: Final = 10_000
 DENIED: Final = "denied"
 
 # Actions that a row tells the whole of.
-_WHOLE: Final = frozenset({Action.READ, Action.UPLOAD, Action.DELETE})
+_WHOLE: Final = frozenset({Action.READ, Action.UPLOAD, Action.DELETE, Action.PUSH})
 
 # Refusals that rules decide alone, so that other rules may decide otherwise.
 RULED: Final = frozenset(
@@ -71,17 +71,23 @@ class Row(Protocol):
     def rule(self) -> str: ...  # noqa: D102
     @property
     def grant(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str | None: ...  # noqa: D102
 
 
 def access_of(row: Row) -> Access | None:
     """Read what a row was about; None where it was refused before that was known."""
     if row.action not in _WHOLE or not row.project:
         return None
+    if row.action == Action.PUSH and row.source is None:
+        return None  # of a version that did not put on record where it came from
     try:
         project, file = project_name(row.project), artifact(row.filename) if row.filename else None
     except Refused:
         return None
-    return Access(Action(row.action), row.index, project, file, row.size, row.sha256 or None, row.version or None)
+    size = None if row.action == Action.PUSH else row.size  # nobody knows it of a file that is pushed
+    known = (row.sha256 or None, row.version or None, row.source)
+    return Access(Action(row.action), row.index, project, file, size, *known)
 
 
 class Turn(StrEnum):

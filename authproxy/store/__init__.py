@@ -19,6 +19,7 @@ from authproxy.store.trail import About, Decision, KnownFile, Wanted
 from authproxy.store.verdicts import (
     BUSY,
     Admitted,
+    Adopted,
     AdoptedFile,
     Alarm,
     Busy,
@@ -47,6 +48,7 @@ __all__ = [
     "BUSY",
     "About",
     "Admitted",
+    "Adopted",
     "AdoptedFile",
     "Alarm",
     "Anchor",

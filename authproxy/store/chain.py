@@ -18,9 +18,12 @@ from hashlib import sha256
 from json import JSONEncoder
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 
 from authproxy.store.tables import anchor, links, record
+
+# What a row says until what it decided has ended.
+PENDING: Final = "pending"
 
 GENESIS: Final = sha256(b"authproxy record, version 1").digest()
 _ROW: Final = "authproxy row 1"
@@ -64,7 +67,10 @@ class Kind(StrEnum):
 
     DECIDED = "decided"  # it was written
     ENDED = "ended"  # an upload or a delete ended so, or was settled so
-    KEPT = "kept"  # its first link is older than the record is kept, and a file or a claim still needs the row
+    # Its first link is older than the record is kept, and a file or a claim still needs the row. It says the row as it
+    # was decided; an end that the row has had is told once more behind it. (No store outside this repository holds one
+    # of the earlier form, which told the end itself and hashed no time of it.)
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,24 @@ def decided(connection: Connection, row: Mapping[str, Any], *, outcome: str) -> 
     """Link a new row; `row` has the columns of `record` by name."""
     digest = row_digest([row.get(name) for name in HASHED])
     append(connection, (row["id"], row["time_ms"], Kind.DECIDED, outcome, None), digest)
+
+
+def kept(connection: Connection, row: Row[Any], now_ms: int, last: Head | None) -> Head:
+    """Link a row anew whose first link goes, and the end that it has had with it; `row` is one of LINKED.
+
+    The new first link has a time in whole seconds, as settling has: an end behind it that is older was told before.
+    """
+    decided = PENDING if row.now_completed is not None else row.now_outcome
+    last = append(connection, (row.record_id, now_ms // 1000 * 1000, Kind.KEPT, decided, None), row.digest, last)
+    if row.now_completed is None:
+        return last
+    end = row.record_id, row.now_completed, Kind.ENDED, row.now_outcome, row.now_status
+    return append(connection, end, None, last)
+
+
+def told_of_end(kind: str, outcome: str, index_status: int | None, time_ms: int) -> tuple[str, int | None, int | None]:
+    """What a row has to say of its end where this is its last link: its outcome, index_status and completed_ms."""
+    return outcome, index_status, time_ms if kind == Kind.ENDED else None
 
 
 def ended(connection: Connection, record_id: int, outcome: str, index_status: int | None, time_ms: int) -> None:

@@ -1,5 +1,6 @@
 """The store as the rooms above see it: every question and every change is one method here, and one transaction."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -27,6 +28,7 @@ from authproxy.store.schema import require_current
 from authproxy.store.settling import Unfinished
 from authproxy.store.verdicts import (
     Admitted,
+    Adopted,
     AdoptedFile,
     Busy,
     Claim,
@@ -206,25 +208,31 @@ class Store:
         known file is answered as such also where it was the key's last use. If the caller is cancelled while it waits,
         the admission is completed as FAILED.
         """
-        run = self._run
 
         def release(verdict: Verdict) -> None:
             if isinstance(verdict, Admitted):
-                ended = verdict.ticket, Outcome.FAILED, None, entry.time_ms
-                self._worker.hand_in(lambda connection: uploads.complete(connection, run, *ended), writes=True)
+                self._complete(verdict.ticket, Outcome.FAILED, None, entry.time_ms)
 
         return await self._worker.write(
-            lambda connection: uploads.admit(connection, run, entry, claim, now), orphaned=release
+            lambda connection: uploads.admit(connection, self._run, entry, claim, now), orphaned=release
         )
 
     async def complete(self, ticket: Ticket, outcome: Outcome, *, index_status: int | None, time_ms: int) -> None:
         """End an admitted upload; ending it twice changes nothing. `time_ms` is unix milliseconds.
 
         STORED stores the file. REFUSED and FAILED leave what was stored before and give the use back. UNKNOWN keeps
-        file and use claimed: whoever asks for the file next gets FileUnsettled and settles it with the index.
+        file and use claimed: whoever asks for the file next gets FileUnsettled and settles it with the index. So it is
+        where this fails, also before it could begin.
         """
-        await self._worker.write(
-            lambda connection: uploads.complete(connection, self._run, ticket, outcome, index_status, time_ms)
+        await self._complete(ticket, outcome, index_status, time_ms)
+
+    def _complete(
+        self, ticket: Ticket, outcome: Outcome, index_status: int | None, time_ms: int
+    ) -> asyncio.Future[None]:
+        return self._worker.hand_in(
+            lambda connection: uploads.complete(connection, ticket, outcome, index_status, time_ms),
+            writes=True,
+            afterwards=lambda: self._run.in_flight.discard(ticket.claim_id),
         )
 
     async def settle(self, row: FileRow, sha256: str | None, *, now: int) -> Outcome | None:
@@ -263,13 +271,13 @@ class Store:
         """Find a stored file."""
         return await self._worker.read(lambda connection: files.find(connection, index, identity))
 
-    async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile]) -> int:
-        """Note what the index has of a project; return how many files were new.
+    async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile], *, whole: bool = False) -> Adopted:
+        """Note what the index has of a project, `whole`: all of it.
 
-        What is on its way there is left to its upload. Of a file that is known already, a hash that the index states
-        counts, and that it is there.
+        What is on its way there is left to its upload. Of a file that is known from the index, a hash that it states
+        counts, and that it is there; a file that came through us and is not listed as it was sent is doubted.
         """
-        return await self._worker.write(lambda connection: files.adopt(connection, index, project, found))
+        return await self._worker.write(lambda connection: files.adopt(connection, index, project, found, whole=whole))
 
     async def set_sha256(self, row: FileRow, sha256: str) -> bool:
         """Note the hash of a file that was read back just now. False where it is gone, or was replaced since."""

@@ -142,7 +142,7 @@ def _rotate(connection: Connection, record: KeyRecord, step: Rotate, now: int) -
         return Unchanged("not rotating")
     if newest is None or newest.slot != step.replaces:
         return Unchanged("changed")
-    if step.again and not step.force and (use := last_uses.since(connection, record.id, newest.slot, 0)):
+    if step.again and not step.force and (use := last_uses.since(connection, record.id, newest, 0)):
         return Unchanged("used", use=use)
     if replaced is None:
         ending = newest
@@ -167,7 +167,7 @@ def _finish(connection: Connection, record: KeyRecord, step: Finish, now: int) -
     if replaced is None:
         return Unchanged("not rotating")
     since = step.quiet_since
-    if since is not None and (use := last_uses.since(connection, record.id, replaced.slot, since)):
+    if since is not None and (use := last_uses.since(connection, record.id, replaced, since)):
         return Unchanged("used", replaced.expires, use=use)
     connection.execute(_DROP_REPLACED, {"b_key": record.id, "b_until": _ALL})
     return None

@@ -50,6 +50,7 @@ class Run:
     def __init__(self, database: Path) -> None:
         self.name: Final = secrets.token_hex(_NAME_BYTES)
         self.in_flight: Final[set[int]] = set()  # ids of claims
+        self.deletes: Final[dict[int, int]] = {}  # which of these is of a delete, by the number of its row
         self._database: Final = database.resolve()  # one file has one name
         self._held: int | None = None
 
@@ -75,6 +76,10 @@ class Run:
             if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
                 return descriptor
             os.close(descriptor)
+
+    def delete_is_over(self, number: int) -> None:
+        """Let the delete of this row be nobody's, as far as it is ours."""
+        self.in_flight.discard(self.deletes.pop(number, 0))
 
     def sweep(self) -> None:
         """Remove what dead runs have left."""

@@ -10,8 +10,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, CursorResult, Row, Select, bindparam, delete, insert, select, update
 
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
+from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
-from authproxy.domain.names import release_identity
+from authproxy.domain.names import release_identity, same_version
 from authproxy.store import chain, files, holds
 from authproxy.store import keys as key_rows
 from authproxy.store.runs import Run
@@ -24,6 +25,7 @@ from authproxy.store.verdicts import (
     FileKnown,
     FileRow,
     FileUnsettled,
+    Intent,
     KeyDead,
     RateExceeded,
     Ticket,
@@ -31,7 +33,7 @@ from authproxy.store.verdicts import (
     Verdict,
 )
 
-PENDING: Final = "pending"
+PENDING: Final = chain.PENDING
 _DENIED: Final = "denied"
 
 _RENAMED: Final = {"index": "index_name", "warning": "reason"}
@@ -52,6 +54,7 @@ CLAIMS: Final[Select[Any]] = (
     .where(claims.c.index_name == bindparam("b_index"))
 )
 _CLAIM: Final = CLAIMS.where(claims.c.identity == bindparam("b_identity"))
+_DELETES: Final = CLAIMS.where(record.c.action == Action.DELETE, record.c.project == bindparam("b_project"))
 # The time of the admission that fills the window, if it is full.
 _NTH_LATEST: Final = (
     select(record.c.admitted_ms)
@@ -124,6 +127,9 @@ def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, 
     found = connection.execute(_CLAIM, {"b_index": entry.index, "b_identity": entry.identity}).first()
     if found is not None:
         return claimed(run, found, now)
+    for deleting in connection.execute(_DELETES, {"b_index": entry.index, "b_project": entry.project}):
+        if same_version(deleting.version, entry.version):
+            return claimed(run, deleting, now)
     stored = files.find(connection, entry.index, entry.identity)
     if stored is not None and not _may_take_the_place(entry, claim, stored):
         return FileKnown(stored)
@@ -133,8 +139,10 @@ def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, 
 
 
 def claimed(run: Run, found: Row[Any], now: int) -> FileBusy | FileUnsettled:
-    """Say what a row of `CLAIMS` is: an upload on its way, or one that ended without an answer."""
-    return FileBusy() if under_way(run, found, now) else FileUnsettled(file_of(found))
+    """Say what a row of `CLAIMS` is: an upload or a delete on its way, or one that ended without an answer."""
+    if under_way(run, found, now):
+        return FileBusy(deleting=found.action == Action.DELETE)
+    return FileUnsettled(intent_of(found))
 
 
 def under_way(run: Run, found: Row[Any], now: int) -> bool:
@@ -144,9 +152,9 @@ def under_way(run: Run, found: Row[Any], now: int) -> bool:
     return found.id in run.in_flight if found.run == run.name else run.alive(found.run)
 
 
-def file_of(found: Row[Any]) -> FileRow:
+def intent_of(found: Row[Any]) -> Intent:
     """Build the value of a claim, of the same columns."""
-    return FileRow(
+    row = FileRow(
         found.id,
         found.index_name,
         found.identity,
@@ -156,6 +164,7 @@ def file_of(found: Row[Any]) -> FileRow:
         found.sha256,
         ours=True,
     )
+    return Intent(row, found.record_id, found.action, found.opened)
 
 
 def _may_take_the_place(entry: Entry, claim: Claim, stored: FileRow) -> bool:
@@ -218,11 +227,8 @@ def refuse(connection: Connection, entry: Entry, code: str, reason: str) -> None
     note(connection, entry, outcome=_DENIED, code=code, reason=reason)
 
 
-def complete(
-    connection: Connection, run: Run, ticket: Ticket, outcome: Outcome, index_status: int | None, time_ms: int
-) -> None:
+def complete(connection: Connection, ticket: Ticket, outcome: Outcome, index_status: int | None, time_ms: int) -> None:
     """End an admitted upload. Ending it twice changes nothing."""
-    run.in_flight.discard(ticket.claim_id)
     given = {"b_record": ticket.record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
     file = connection.execute(_COMPLETE, given).mappings().first()
     if file is None:

@@ -92,7 +92,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A file of the index where an upload of ours should be, with other bytes."""
+    """A file of the index where an upload of ours should be, with other bytes than were uploaded."""
 
     row: FileRow
     record_id: int  # of the upload
@@ -107,6 +107,19 @@ class AdoptedFile:
     filename: str
     version: str
     sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What came of noting what an index has of a project.
+
+    `changed`, as they were: files that did not come through us and have other bytes now. `doubted`: files that did,
+    and that are not listed as they were sent; nothing is noted of those yet. Look again and tell `Unfinished.found`.
+    """
+
+    new: int
+    changed: tuple[FileRow, ...] = ()
+    doubted: tuple[FileRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +180,24 @@ class FileKnown:
 
 @dataclass(frozen=True, slots=True)
 class FileBusy:
-    """Another upload of this file is under way."""
+    """Another upload of this file is under way, or (`deleting`) a delete of its release."""
+
+    deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileUnsettled:
-    """An upload of this file ended without an answer (timeout, crash). Ask the index, `settle` the row, try again."""
+    """An upload of this file, or a delete of its release, ended without an answer (timeout, crash).
 
-    row: FileRow
+    Ask the index, settle what was begun, try again.
+    """
+
+    intent: Intent
+
+    @property
+    def row(self) -> FileRow:
+        """The file of the upload; of a delete the release."""
+        return self.intent.row
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull
 from authproxy.web import devpi_login, head, opened
+from authproxy.web.about import about
+from authproxy.web.answers import marked
 from authproxy.web.chores import chores
 from authproxy.web.errors import phrase, respond
 from authproxy.web.forward_auth import is_asked, said_again
@@ -207,8 +209,7 @@ async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> Stream
     whole = denial.code is not Code.TIMEOUT and await drain(request, parts.config.limits)
     varies = parts.backend.flavour.varies
     response = respond(denial, request, to_front=is_asked(request.raw_path), varies=varies)
-    if (sessions := parts.backend.flavour.sessions) is not None:
-        response.headers.extend([sessions.version])
+    response.headers.update(marked(parts.backend.flavour))
     if not whole:
         response.force_close()
     if request.writer.output_size > 0 and request.transport is not None:
@@ -241,6 +242,7 @@ def _tell(
             answer,
             extra={
                 "request_id": origin.request_id,
+                **about(request),
                 "address": origin.address,
                 "method": request.method[:20],
                 "target": _target(parts, request),

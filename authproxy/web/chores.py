@@ -6,11 +6,12 @@ No request waits for any of it, and what fails here ends nothing: it is told in 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from authproxy.domain.endings import DAY, THRESHOLDS, in_days, threshold
 from authproxy.store import Ending, StoreError
+from authproxy.web.background import background
 from authproxy.web.parts import Parts
 
 log: Final = logging.getLogger("authproxy.keys")
@@ -119,10 +120,5 @@ def _named(ending: Ending) -> dict[str, object]:
 async def chores(parts: Callable[[], Parts]) -> AsyncIterator[Chores]:
     """Do the chores as long as the block runs. What was noted until its end is written down."""
     made, stop = Chores(parts), asyncio.Event()
-    task = asyncio.create_task(made.run(stop))
-    try:
+    async with background(made.run(stop), stop):
         yield made
-    finally:
-        stop.set()
-        with suppress(asyncio.CancelledError):
-            await task

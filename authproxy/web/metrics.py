@@ -49,7 +49,7 @@ class Metrics:
         )
         self.different_files = Gauge(
             "authproxy_different_files",
-            "Files of the index with other bytes than the uploads that they should be: somebody has to look at them.",
+            "Files of the index with other bytes than were uploaded, or that it has lost: somebody has to look.",
             registry=self.registry,
         )
         self.would_refuse = Counter(

@@ -9,10 +9,14 @@ from aiohttp.web import BaseRequest, Response
 from authproxy.domain.grants import format_grant
 from authproxy.domain.policy import held
 from authproxy.domain.refusal import Code, refuse
+from authproxy.web.answers import private
 from authproxy.web.credentials import key_holder
 from authproxy.web.forward_auth import PATH, forward_auth, is_asked
-from authproxy.web.head import Address, no_body
+from authproxy.web.head import Address, client_of, no_body
 from authproxy.web.parts import Parts
+
+# How a last use names it: it is no action that a grant could say.
+WHOAMI: Final = "whoami"
 
 Handler = Callable[[Parts, BaseRequest, Address], Awaitable[Response]]
 
@@ -30,9 +34,12 @@ async def readyz(parts: Parts, _request: BaseRequest, _address: Address) -> Resp
 
 async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Response:
     """Tell the holder of a key what it is and what it may do."""
-    key = (await key_holder(parts, request, address)).key
+    holder = await key_holder(parts, request, address)
+    key = holder.key
     if key is None:
         raise refuse(Code.CREDENTIAL_INVALID, "this is for the holder of a key")
+    # A use as any other: whoever asks from a job still has the key there, and it is not to be paused under him.
+    parts.uses.note(holder, WHOAMI, None, address, client_of(request), parts.now())
     policy = parts.config.policy.key_policies.get(key.policy)
     page = {
         "id": key.id,
@@ -41,7 +48,7 @@ async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Respon
         "allow": [format_grant(grant) for grant in (held(key, policy) if policy else ())],
         "expires": key.expires,
     }
-    headers = {"Cache-Control": "no-store", "Vary": parts.backend.flavour.varies, "Content-Type": "application/json"}
+    headers = private(parts.backend.flavour) | {"Content-Type": "application/json"}
     return Response(body=json.dumps(page).encode() + b"\n", headers=headers)
 
 

@@ -74,7 +74,7 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
     )
     stack.push_async_callback(authority.close)
     passwords = IndexPasswords(backend, authority)
-    ledger, readers = Ledger(store, backend), Readers(backend.flavour)
+    ledger, readers = Ledger(store, backend, clock), Readers(backend.flavour)
     return Parts(
         config,
         store,

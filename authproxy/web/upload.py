@@ -33,6 +33,8 @@ from authproxy.domain.names import Artifact
 from authproxy.domain.policy import Admission, MetadataCheck, admit_uploader, decide
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreError, Ticket
+from authproxy.web import trials
+from authproxy.web.about import told_of
 from authproxy.web.credentials import holder_of, presented
 from authproxy.web.head import Address
 from authproxy.web.ledger import SameFile
@@ -64,14 +66,14 @@ async def upload(parts: Parts, request: BaseRequest, origin: Origin, address: Ad
     index = parts.backend.flavour.uploads[request.raw_path]
     boundary = form_boundary(request, parts.config.limits)
     sender = await _sender(parts, request, origin, index, address)
-    parts.uses.note(sender.principal, Action.UPLOAD, None, origin.address, origin.client, parts.now())
     by_form = parts.backend.flavour.removals.by_form
     async with received(request, boundary, parts.config, removals=by_form) as (form, spool):
         if isinstance(form, RemovalForm):
-            return Uploaded(await remove(parts, origin, sender.principal, index, (form.name, form.version)))
+            return Uploaded(await remove(parts, request, origin, sender.principal, index, (form.name, form.version)))
         async with audit.refusals(parts.store, origin, sender.principal, Access(Action.UPLOAD, index, None)):
             _holds_no_key(form, parts.config.keys.prefix)
             access = access_of(form, spool.sha256, parts.backend.flavour, index)
+        told_of(request, sender.principal, access)
         passage = _Passage(parts, origin, sender, access, form, spool)
         async with audit.refusals(parts.store, origin, sender.principal, access):
             claimed, warning = await passage.claim()
@@ -88,8 +90,12 @@ async def _sender(parts: Parts, request: BaseRequest, origin: Origin, index: str
     """Prove who asks, and refuse whoever may upload nothing here."""
     credential, policy = presented(parts, request), parts.config.policy
     if credential is not None and credential.key_text is None:
-        return await parts.passwords.proved(credential, policy, index, address, now=parts.now())
+        sender = await parts.passwords.proved(credential, policy, index, address, now=parts.now())
+        told_of(request, sender.principal)
+        return sender
     principal = await holder_of(parts, credential, address)
+    told_of(request, principal)
+    parts.uses.note(principal, Action.UPLOAD, None, origin.address, origin.client, parts.now())
     removals = parts.backend.flavour.removals.by_form
     denial = admit_uploader(policy, principal, index, now=parts.now(), removals=removals)
     if denial is not None:
@@ -130,18 +136,10 @@ class _Passage:
             if isinstance(claimed, SameFile) and principal.kind is PrincipalKind.PASSWORD:
                 await self.parts.store.record_same(entry)
             if not isinstance(claimed, Denial):
-                self._note(decision)
+                trials.note(self.parts.metrics, origin, decision)
                 return claimed, decision.warning
             decision = claimed
         raise Refused(decision)
-
-    def _note(self, admission: Admission) -> None:
-        """Count and log what rules on trial would have refused; the record has it already."""
-        for denial in admission.would_refuse:
-            self.parts.metrics.would_refuse.labels(denial.code).inc()
-        if admission.would_refuse:
-            extra = {"request_id": self.origin.request_id, "reason": admission.remark}
-            log.warning("a rule on trial would refuse this", extra=extra)
 
     def _inspect(self, artifact: Artifact) -> None:
         with self.spool.reader() as file:

@@ -33,6 +33,8 @@ def denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial | 
         case RateExceeded(retry_after):
             reason = f"key {entry.public_id} uploads faster than its policy allows, try again in {retry_after} s"
             return Denial(Code.RATE, reason, retry_after)
+        case FileBusy(deleting=True):
+            return going(entry)
         case FileBusy():
             return busy(wanted)
         case ReleaseHeld(lost):
@@ -69,6 +71,12 @@ def exists(wanted: Artifact, why: str) -> Denial:
 def busy(wanted: Artifact) -> Denial:
     """Say that somebody else is uploading the file."""
     return Denial(Code.BUSY, f"{quoted(wanted.filename)} is being uploaded by someone else, try again", AGAIN)
+
+
+def going(entry: Entry) -> Denial:
+    """Say that the release is being deleted, all its files with it."""
+    what = f"{quoted(entry.project)} {entry.version} is being deleted from {entry.index}"
+    return Denial(Code.BUSY, f"{what}, try again when that is done", AGAIN)
 
 
 def release_held(entry: Entry, lost: int | None) -> Denial:

@@ -14,6 +14,7 @@ def test_the_last_use(created: Create, cli: Cli, tmp_path: Path) -> None:
     key = created()
     shown = cli("key", "show", key.id, "--json").json
     assert (shown["last_used"], shown["last_use"], shown["rotation"], shown["paused"]) == (None, None, None, None)
+    assert "rotation:     none\n" in cli("key", "show", key.id).stdout
     note_use(tmp_path, key.id, "0", ago=60)
     shown = cli("key", "show", key.id, "--json").json
     assert shown["last_use"] == {
@@ -33,8 +34,21 @@ def test_a_rotation(created: Create, cli: Cli, tmp_path: Path) -> None:
     assert (rotation["public_id"], rotation["overlap_ends"][-1]) == (key.id + "1", "Z")
     assert (rotation["old_last_use"]["action"], rotation["new_last_use"]["action"]) == ("upload", "read")
     shown = cli("key", "show", key.id).stdout
+    assert "rotation:     under way\n  public_id:" in shown
     assert "old_last_use:" in shown
     assert "overlap_ends:" in shown
+
+
+def test_what_a_client_says_of_its_machine_is_left_to_json(created: Create, cli: Cli, tmp_path: Path) -> None:
+    """uv writes it behind its name, and what a row has of that is cut off in the middle."""
+    key = created()
+    cli("key", "rotate", key.id)
+    note_use(tmp_path, key.id, "0", ago=60)
+    execute(tmp_path, "UPDATE last_uses SET client = ?", 'uv/0.13.9 {"installer":{"name":"u')
+    assert "with uv/0.13.9\n" in cli("key", "show", key.id).stdout
+    assert cli("key", "list", "--rotating").stdout.endswith("\tuv/0.13.9\n")
+    assert "with uv/0.13.9)" in cli("key", "rotate", key.id, "--finish").stderr
+    assert cli("key", "show", key.id, "--json").json["last_use"]["client"] == 'uv/0.13.9 {"installer":{"name":"u'
 
 
 def test_why_it_is_paused(created: Create, cli: Cli, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.cli.conftest import Cli, Created
-from tests.cli.recorded import entry, write
+from tests.cli.records import entry, write
 
 Create = Callable[..., Created]
 WHEEL = "acme_core-1.2-py3-none-any.whl"
@@ -47,6 +47,20 @@ def test_a_password(created: Create, cli: Cli, config_file: Path) -> None:
     write(config_file, entry(None, WHEEL, principal="password", owner="alice"))
     ran = cli("policy", "explain", "--record", "1", "--json")
     assert (ran.status, ran.json["today"]["code"], ran.json["key_gone"]) == (3, "not-allowed", False)
+
+
+def test_a_push(created: Create, cli: Cli, config_file: Path) -> None:
+    """Its source is on record, so it is asked again: for both indexes."""
+    key, text = created(), config_file.read_text()
+    assert "actions: [upload]" in text
+    pushing = entry(key.id, WHEEL, action="push", source="team/dev", index="team/stable")
+    write(config_file, pushing)
+    ran = cli("policy", "explain", "--record", "1", "--json")
+    assert (ran.status, ran.json["then"]["source"], ran.json["today"]["code"]) == (3, "team/dev", "not-allowed")
+    config_file.write_text(text.replace("actions: [upload]", "actions: [upload, push]"))
+    ran = cli("policy", "explain", "--record", "1")
+    assert f"push {WHEEL} from team/dev into team/stable by ci@acme" in ran.stdout
+    assert (ran.status, "today: yes" in ran.stdout) == (0, True)
 
 
 def test_a_row_that_names_nothing(created: Create, cli: Cli, config_file: Path) -> None:

@@ -13,7 +13,7 @@ Create = Callable[..., Created]
 
 def ids(cli: Cli, *asked: str) -> set[str]:
     ran = cli("policy", "who-can", *asked, "--json")
-    assert ran.status == 0, ran.stderr
+    assert ran.status == (0 if ran.json else 3), ran.stderr
     return {row["id"] for row in ran.json}
 
 
@@ -48,7 +48,19 @@ def test_what_is_named_is_judged(created: Create, cli: Cli) -> None:
     assert ids(cli, *core, "--version", "1.2", "--filetype", "wheel", "--size", "5", "--from", "10.1.1.1") == {key.id}
     for asked in (["--version", "2.0"], ["--filetype", "sdist"], ["--size", "2MiB"], ["--from", "192.0.2.1"]):
         assert ids(cli, *core, *asked) == set()
-    assert "nobody may delete victim" in cli("policy", "who-can", "delete", "victim").stderr
+    ran = cli("policy", "who-can", "delete", "victim")
+    assert (ran.status, ran.stderr) == (3, "nobody may delete victim\n")
+
+
+def test_who_may_delete(created: Create, cli: Cli, config_file: Path) -> None:
+    """A delete makes nothing and spends nothing: no words of creating, of uses or of rates."""
+    grant = 'actions: [upload], packages: ["acme-core"]'
+    edit(config_file, grant, 'actions: [upload, delete], packages: ["acme-core"]')
+    key = created("--expires", "never", policy="forever", owner="bob")
+    [row] = cli("policy", "who-can", "delete", "acme-core", "--json").json
+    assert (row["id"], row["grant"], row["limits"]) == (key.id, "delete,upload:acme-core", "never expires")
+    [row] = cli("policy", "who-can", "upload", "acme-core", "--json").json
+    assert row["limits"] == "never expires; if the index has the project"
 
 
 def test_keys_that_do_not_work_are_told_as_such(created: Create, cli: Cli, later: Callable[[int], None]) -> None:
@@ -60,6 +72,11 @@ def test_keys_that_do_not_work_are_told_as_such(created: Create, cli: Cli, later
     assert ids(cli, "upload", "acme-core") == {live.id}
     rows = cli("policy", "who-can", "upload", "acme-core", "--all", "--json").json
     assert {row["id"]: row["state"] for row in rows} == {live.id: "live", paused.id: "paused", short.id: "expired"}
+    cli("key", "pause", live.id)
+    ran = cli("policy", "who-can", "upload", "acme-core", "--all")
+    assert (ran.status, ran.stderr) == (3, "nobody may upload acme-core now: none of these keys works\n")
+    assert len(ran.stdout.splitlines()) == 4
+    assert cli("policy", "who-can", "upload", "acme-core", "--json").status == 3
 
 
 def test_passwords_are_one_line(created: Create, cli: Cli, config_file: Path) -> None:

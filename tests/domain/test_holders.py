@@ -102,3 +102,14 @@ def test_kinds_are_judged_once_and_forgotten_when_they_are_many(monkeypatch: pyt
         for name in ("acme-core", "acme-*", "*"):
             assert judge.holder(key(grants=(parse_grant(f"upload:{name}"),))) is not None
             assert len(judge._found) <= 2
+
+
+@pytest.mark.parametrize("action", [Action.DELETE, Action.UPLOAD])
+def test_a_requirement_that_nobody_meets_leaves_nobody(action: Action) -> None:
+    """A rule's `require` is asked of deletes as of uploads; without it the same key may both."""
+    release = KeyPolicy("release", (parse_grant(f"{action}:acme-*"),), None)
+    for require, somebody in (("two-people", False), ("key", True)):
+        world = policy(release, PackageRule("rule", pattern("*"), require=require))  # type: ignore[arg-type]
+        asked = Asked(replace(CORE, action=action), NOW)
+        assert (Judge(world, asked).holder(key()) is not None) == somebody
+        assert set(Judge(world, asked).policies()) == ({"release"} if somebody else set())

@@ -35,6 +35,7 @@ class Row:
     code: str | None = None
     rule: str = "old rule"
     grant: str = "upload:*"
+    source: str | None = None
 
 
 def policy(grant: str = "upload+create:*", **rule: Any) -> Policy:
@@ -49,6 +50,7 @@ def replayed(new: Policy, *rows: Row, keys: dict[str, Any] | None = None) -> Rep
     return found
 
 
+PUSH = Row(action="push", index="team/stable", source="team/dev", size=0)
 SDISTS = policy(filetypes=frozenset({Filetype.SDIST}))
 
 
@@ -76,6 +78,12 @@ def test_a_real_upload_that_would_be_refused() -> None:
         (Row(outcome="refused"), SDISTS, [Turn.REFUSED]),
         (Row(action="delete", filename="", size=0), policy(), [Turn.REFUSED]),
         (Row(action="delete", filename="", size=0), policy("delete:*"), []),
+        (PUSH, policy("push:*"), []),
+        (PUSH, policy(), [Turn.REFUSED]),
+        (PUSH, policy("push:*@team/stable"), [Turn.REFUSED]),
+        (PUSH, policy("push:*", filetypes=frozenset({Filetype.SDIST})), [Turn.REFUSED]),
+        (PUSH, policy("push:*", max_size=1), []),
+        (replace(PUSH, filename="", outcome="denied", code="not-allowed"), policy("push:*"), [Turn.ADMITTED]),
     ],
 )
 def test_what_turns(row: Row, new: Policy, turns: list[Turn]) -> None:
@@ -102,8 +110,9 @@ def test_keys_that_are_gone_are_told() -> None:
         Row(action="dance"),
         Row(filename=""),
         Row(filename="no file"),
+        Row(action="push", filename="acme_core-1.0.tar.gz"),
     ],
-    ids=["no project", "an action of another time", "no file", "no filename that anybody reads"],
+    ids=["no project", "an action of another time", "no file", "no filename that anybody reads", "a push from nowhere"],
 )
 def test_rows_that_name_nothing(row: Row) -> None:
     """A form that could not be read is about no project: nothing can be asked again."""

@@ -22,7 +22,7 @@ def test_the_verdicts_are_one_list() -> None:
         "ReleaseHeld",
     }
     values = [each for each in vars(verdicts).values() if dataclasses.is_dataclass(each)]
-    assert len(values) == len(get_args(Verdict)) + 10
+    assert len(values) == len(get_args(Verdict)) + 11
     assert all(each.__dataclass_params__.frozen and "__slots__" in vars(each) for each in values)
 
 

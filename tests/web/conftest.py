@@ -14,6 +14,7 @@ from authproxy.backend.client import Backend, Upstream
 from authproxy.backend.pypiserver import PYPISERVER
 from authproxy.config import load
 from authproxy.store import Store, migrate
+from authproxy.web import looks
 from authproxy.web.app import App
 from authproxy.web.ledger import Ledger
 from authproxy.web.server import listening
@@ -26,6 +27,12 @@ POLICIES = {
     "release": {"allow": [{"actions": ["upload"], "packages": ["acme-*"], "create": True}]},
     "install": {"allow": [{"actions": ["read"], "packages": ["*"]}]},
 }
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two looks at the index come without a pause between them, but where a test is about the pause."""
+    monkeypatch.setattr(looks, "PAUSE", 0.0)
 
 
 @dataclass(frozen=True, slots=True)

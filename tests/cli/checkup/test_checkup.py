@@ -42,6 +42,16 @@ def test_everything_is_looked_at(configured: Configured, index: PypiServer) -> N
     assert {str(each.verdict) for each in found} == {"ok"}
 
 
+def test_webhooks_are_looked_at_where_there_are_some(configured: Configured, tmp_path: Path) -> None:
+    """Between the store, which knows of them, and the index."""
+    (tmp_path / "hook-secret").write_text("a secret of the webhook, 0123456789\n")
+    hook = {"name": "ops", "url": "https://ops.example.com/", "secret": {"file": "hook-secret"}}
+    config = configured(webhooks=[hook | {"events": ["key.created"]}])
+    asyncio.run(migrate(config.store))
+    names = [each.name for each in checkup(config, now=now())]
+    assert names[names.index("policies") :][:3] == ["policies", "webhooks", "index"]
+
+
 def test_control_a_change_would_be_noticed(tmp_path: Path) -> None:
     """What the other tests hold of each check: a file that is written, made, or opened to others is seen."""
     path = tmp_path / "file"
