@@ -152,7 +152,13 @@ def declared(*extras: str) -> set[str]:
 def test_what_is_imported_is_declared(path: Path) -> None:
     """`pip install` of the project brings everything that it imports; the demo and the tests have their extras."""
     extras = (
-        ["demo", "demo-devpi", "test"] if ROOT / "tests" in path.parents else ["demo"] if "demo" in path.parts else []
+        ["demo", "demo-devpi", "test"]
+        if ROOT / "tests" in path.parents
+        else [
+            extra
+            for room, extra in (("demo", "demo"), ("client", "keyring"), ("attesting.py", "sigstore"))
+            if room in path.parts
+        ]
     )
     known = declared(*extras)
     wanted = {name: {canonicalize_name(owner) for owner in OWNERS.get(name, [name])} for name in imported(path)}

@@ -34,6 +34,7 @@ def database(tmp_path: Path) -> Path:
         await store.record_refusal(upload("1.1", client='\u202e"\\\x1b\n\U0001f600'), "no-rule", "no")
         await finish(store, replace(upload("1.2"), owner=None), outcome=Outcome.UNKNOWN)
         await finish(store, upload("1.3", source="team/dev"), outcome=Outcome.REFUSED)
+        await finish(store, upload("1.5", attestations='[{"sha256":"00"}]'))
         await admitted(store, upload("1.4"))
         await store.close()
 
@@ -59,7 +60,7 @@ def test_the_pages_lines_find_a_sound_record_sound(database: Path) -> None:
         return found.link, found.hash.hex()
 
     assert ran.stdout.split() == [str(each) for each in asyncio.run(head())]
-    assert len(LINES.splitlines()) <= 36
+    assert len(LINES.splitlines()) <= 37
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,10 @@ class KeyRecords:
             asyncio.get_running_loop().call_soon(self._end_turn)
         return self._records.get(record.id) is record
 
+    def forget(self) -> None:
+        """Drop all records, so that whatever was proved with one has to be proved again."""
+        self._records.clear()
+
     def _end_turn(self) -> None:
         self._asked = False
 
@@ -56,16 +60,20 @@ class KeyRecords:
         arrives, a change may have been seen and the memory cleared for it. Nor are unknown ids: strangers would fill
         the memory with them, and a look into the store without waiting is nearly as cheap.
         """
+        return (await self.read_at(key_id))[0]
+
+    async def read_at(self, key_id: KeyId) -> tuple[KeyRecord | None, int | None]:
+        """Read a record as `read` does; and the generation at which it was, None where that cannot be said."""
         generation = self._store.generation()
         if generation is BUSY:
-            return await self._store.key(key_id)
+            return await self._store.key(key_id), None
         self._follow(generation)
         record = self._records.get(key_id)
         if record is not None:
-            return record
+            return record, generation
         found = self._store.peek(key_id)
         if found is BUSY:
-            return await self._store.key(key_id)
+            return await self._store.key(key_id), None
         if found is not None:
             self._records.put(key_id, found)
-        return found
+        return found, generation

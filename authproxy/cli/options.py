@@ -149,6 +149,7 @@ async def key_authority(config: "Config", store: "Store") -> AsyncIterator["Auth
     """The authority over the keys of a store, for one command: nothing is remembered and nobody is throttled long."""
     from authproxy.authority import Authority
     from authproxy.authority.hashing import HashingPool
+    from authproxy.authority.sealing import Masters
     from authproxy.authority.throttle import Throttle
 
     hashing = HashingPool(threads=1)
@@ -159,6 +160,7 @@ async def key_authority(config: "Config", store: "Store") -> AsyncIterator["Auth
             process_key=secrets.token_bytes(32),
             hashing=hashing,
             throttle=Throttle(failures=config.throttle.failures, window=config.throttle.window),
+            masters=Masters(config.masters.current, config.masters.former),
         )
     finally:
         hashing.close()

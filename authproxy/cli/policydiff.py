@@ -18,6 +18,7 @@ from authproxy.domain.comparison import Comparison, Difference, Effect, compare
 
 if TYPE_CHECKING:
     from authproxy.config import Config
+    from authproxy.config.settings import TrustedPublishing
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -86,12 +87,25 @@ def _settings(before: "Config", after: "Config") -> Iterator[Difference]:
     if set(one) != set(other):
         told = f"the indexes are {', '.join(other)}, they were {', '.join(one)}"
         yield Difference(Effect.CHANGES, "backend.indexes", told)
+    if before.policy.publishers and after.policy.publishers:
+        yield from _tokens(before.trusted_publishing, after.trusted_publishing)
     opened, open_now = sorted(before.backend.opens), sorted(after.backend.opens)
     if opened != open_now:
         gained, lost = set(open_now) - set(opened), set(opened) - set(open_now)
         effect = Effect.CHANGES if gained and lost else Effect.WIDENS if gained else Effect.NARROWS
         told = f"devpi's users may change {', '.join(open_now) or 'nothing'}, it was {', '.join(opened) or 'nothing'}"
         yield Difference(effect, "backend.opens", told)
+
+
+def _tokens(before: "TrustedPublishing", after: "TrustedPublishing") -> Iterator[Difference]:
+    """What decides whether a token is genuine, whoever it is of."""
+    if before.audience != after.audience:
+        told = f"tokens are for {after.audience}, it was {before.audience}"
+        yield Difference(Effect.CHANGES, "trusted_publishing.audience", told)
+    was, now = ({each.url: each for each in side.issuers} for side in (before, after))
+    for url in sorted(url for url in was.keys() & now.keys() if was[url] != now[url]):
+        told = f"tokens of {url} are verified in another way"
+        yield Difference(Effect.CHANGES, "trusted_publishing.issuers", told)
 
 
 def _told(difference: Difference) -> dict[str, object]:
@@ -104,6 +118,10 @@ def _document(comparison: Comparison, others: list[Difference]) -> dict[str, obj
         "key_policies": [
             {"policy": each.policy, "effect": each.effect, "differences": [_told(it) for it in each.differences]}
             for each in comparison.policies
+        ],
+        "publishers": [
+            {"publisher": each.policy, "effect": each.effect, "differences": [_told(it) for it in each.differences]}
+            for each in comparison.publishers
         ],
         "packages": [
             {
@@ -124,6 +142,9 @@ def _document(comparison: Comparison, others: list[Difference]) -> dict[str, obj
 def _lines(comparison: Comparison, others: list[Difference]) -> Iterator[str]:
     for each in comparison.policies:
         yield f"key policy {each.policy}"
+        yield from map(_line, each.differences)
+    for each in comparison.publishers:
+        yield f"trusted publisher {each.policy}"
         yield from map(_line, each.differences)
     for change in comparison.rules:
         example = "" if change.example in ("", change.names) else f", as {change.example}"

@@ -90,6 +90,14 @@ def _others(config: "Config", judge: Judge, question: Question) -> Iterator[Row]
         row = _bare("password", "whoever the index lets upload") | {"rule": admission.rule, "grant": admission.grant}
         yield row | {"limits": limits, "expires": str(until) if until else None, "create": admission.may_create}
 
+    for publisher, its in judge.publishers():
+        networks = [str(each) for each in publisher.networks]
+        said = [f"only from {', '.join(networks)}"] if networks else []
+        said += [f"keys of {publisher.lifetime // 60} minutes"]
+        said += [] if its.may_create else ["if the index has the project"]
+        row = _bare("publisher", publisher.label) | {"rule": its.rule, "grant": its.grant, "networks": networks}
+        yield row | {"limits": _listed_limits(said), "create": its.may_create}
+
 
 def _bare(kind: str, owner: str) -> Row:
     return {
@@ -133,6 +141,8 @@ def _row(holder: Holder, question: Question) -> Row:
 
 def _limits(holder: Holder, question: Question) -> Iterator[str]:
     admission: Admission = holder.admission
+    if holder.derived:
+        yield "derived keys alone"
     if holder.networks:
         yield f"only from {', '.join(map(str, holder.networks))}"
     if holder.uses_left is not None:

@@ -43,6 +43,8 @@ WHY = {
     "done": "key {id} has been rotated since then",
     "unseen": "the new secret of key {id} may never have been printed: while the old one works (until {ends}), "
     "`authproxy key rotate {id} --again` prints another",
+    "minted": "key {id} was minted for one job and ends by itself: the next job gets another",
+    "canary": "key {id} is a canary, which never works: put another where this one lies",
     "not rotating": "key {id} is not being rotated: it has one secret",
 }
 USED_OLD = "the old secret of key {id} was used within a day ({use}): give the new one to that place, or use --force"

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("authproxy.serve")
 
+NO_MASTER: Final = (
+    "there is no master key: keys work, and what is derived from them is refused; `authproxy db master-key -o FILE` "
+    "makes one, for keys.master_key"
+)
+
 # What asyncio says when an address cannot be bound; it wraps the system's words in its own.
 _BIND: Final = re.compile(r"bind on address \(?'?([^',)]+)'?,? ?(\d+)?")
 
@@ -44,6 +49,8 @@ def serve(config_path: Path) -> None:
     to_stderr(config.log.level, config.log.format)
     for problem in config.warnings:
         log.warning("%s", problem)
+    if config.masters.current_from is None:
+        log.warning(NO_MASTER)
     try:
         with store_errors(), asyncio.Runner(loop_factory=_fast_loop()) as runner:
             runner.run(_serve(config, config_path))

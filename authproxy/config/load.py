@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from authproxy.config.checks import CHECKS, read_password
+from authproxy.config.leaks import leak_reports, read_report_keys
+from authproxy.config.masters import read_master_keys
 from authproxy.config.model import (
     WORDS,
     BackendSection,
@@ -17,6 +20,7 @@ from authproxy.config.model import (
     WebhookSection,
 )
 from authproxy.config.problem import ConfigProblems
+from authproxy.config.publishers import built, certificates_that_are_there, trusted_publishing
 from authproxy.config.reader import read
 from authproxy.config.settings import (
     LET_READ,
@@ -26,6 +30,7 @@ from authproxy.config.settings import (
     KeySettings,
     Limits,
     LogSettings,
+    MasterKeys,
     RecordSettings,
     ThrottleSettings,
     Timeouts,
@@ -52,20 +57,27 @@ def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = Tru
     base = path.absolute().parent
     password, warning = read_password(document, base, env) if secrets else (None, None)
     signing, doubts = read_signing_keys(document, base, env) if secrets else ({}, ())
+    master, former, worries = read_master_keys(document, base, env) if secrets else (None, (), ())
+    reporters = read_report_keys(document, base) if secrets else {}
+    if secrets:
+        certificates_that_are_there(document, base)
     if model is not None and "?" in str(base / model.store):
         document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
     if document.problems or model is None:
         raise ConfigProblems(document.problems)
     warnings = [document.problem(("backend", "password"), f"backend.password: {warning}")] if warning else []
     webhooks = tuple(_webhook(section, signing.get(position)) for position, section in enumerate(model.webhooks))
-    config = replace(_config(path.absolute(), model, password), webhooks=webhooks)
+    masters = MasterKeys(master, former, model.keys.master_key, tuple(model.keys.former_master_keys))
+    config = replace(_config(path.absolute(), model, password), webhooks=webhooks, masters=masters)
+    config = replace(config, leak_reports=leak_reports(model.leak_reports, reporters))
     if config.nobody_reads:
         warnings.append(document.problem(("reads",), f"{NOBODY_READS}: {LET_READ}"))
-    return replace(config, warnings=(*warnings, *doubts))
+    return replace(config, warnings=(*warnings, *doubts, *worries))
 
 
 def _config(file: Path, model: FileSection, password: str | None) -> Config:
-    database = Path(os.path.normpath(file.parent / model.store))
+    database, policy = Path(os.path.normpath(file.parent / model.store)), _policy(model)
+    host = urlsplit(model.public_url).netloc
     return Config(
         file=file,
         listen=model.listen,
@@ -76,12 +88,13 @@ def _config(file: Path, model: FileSection, password: str | None) -> Config:
         state_directory=file.parent / model.state_directory if model.state_directory else database.parent,
         reads=model.reads,
         keys=KeySettings(model.keys.prefix, model.keys.lifetime, model.keys.pause_unused),
-        policy=_policy(model),
+        policy=policy,
         trusted_proxies=tuple(model.trusted_proxies),
         limits=Limits(model.limits.max_upload, model.limits.spool_memory, model.limits.upload_deadline),
         throttle=ThrottleSettings(model.throttle.failures, model.throttle.window),
         record=RecordSettings(model.record.keep),
         log=LogSettings(model.log.level, model.log.format),
+        trusted_publishing=trusted_publishing(model.trusted_publishing, policy.publishers, host, file.parent),
     )
 
 
@@ -106,7 +119,9 @@ def _webhook(section: WebhookSection, secret: bytes | None) -> Webhook:
 def _policy(model: FileSection) -> Policy:
     policies = {name: _key_policy(name, section, model) for name, section in model.key_policies.items()}
     rules = tuple(_rule(position, section) for position, section in enumerate(model.packages))
-    return Policy(MappingProxyType(policies), rules, PasswordRule(model.passwords.uploads, model.passwords.until))
+    publishers = {each.label: each for each in map(built, model.publishers)}
+    passwords = PasswordRule(model.passwords.uploads, model.passwords.until)
+    return Policy(MappingProxyType(policies), rules, passwords, MappingProxyType(publishers))
 
 
 def _grant(section: GrantSection) -> Grant:
@@ -138,6 +153,7 @@ def _rule(position: int, section: PackageSection) -> PackageRule:
         overwrite=section.overwrite,
         versions=tuple(section.versions),
         metadata=section.metadata,
+        attestations=section.attestations,
         passwords=section.passwords,
         enforce=section.enforce,
     )

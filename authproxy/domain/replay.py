@@ -12,6 +12,8 @@ from ipaddress import ip_address
 from typing import Final, Protocol
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.attestations import read_written
+from authproxy.domain.caveats import read_derivation
 from authproxy.domain.explanation import Admission
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
@@ -30,7 +32,16 @@ _WHOLE: Final = frozenset({Action.READ, Action.UPLOAD, Action.DELETE, Action.PUS
 
 # Refusals that rules decide alone, so that other rules may decide otherwise.
 RULED: Final = frozenset(
-    {Code.NOT_ALLOWED, Code.NO_RULE, Code.NETWORK, Code.FILETYPE, Code.VERSION, Code.TOO_LARGE, Code.PASSWORD_ENDED}
+    {
+        Code.NOT_ALLOWED,
+        Code.NO_RULE,
+        Code.NETWORK,
+        Code.FILETYPE,
+        Code.VERSION,
+        Code.TOO_LARGE,
+        Code.PASSWORD_ENDED,
+        Code.ATTESTATION,
+    }
 )
 
 
@@ -72,7 +83,11 @@ class Row(Protocol):
     @property
     def grant(self) -> str: ...  # noqa: D102
     @property
+    def derived(self) -> str | None: ...  # noqa: D102
+    @property
     def source(self) -> str | None: ...  # noqa: D102
+    @property
+    def attestations(self) -> str | None: ...  # noqa: D102
 
 
 def access_of(row: Row) -> Access | None:
@@ -86,8 +101,15 @@ def access_of(row: Row) -> Access | None:
     except Refused:
         return None
     size = None if row.action == Action.PUSH else row.size  # nobody knows it of a file that is pushed
-    known = (row.sha256 or None, row.version or None, row.source)
+    known = (row.sha256 or None, row.version or None, row.source, read_written(row.attestations))
     return Access(Action(row.action), row.index, project, file, size, *known)
+
+
+def who_asked(row: Row, key: KeyRecord | None) -> Principal:
+    """Put together who asked then; `key` is their key, as it is to be judged."""
+    name, caveats = (row.derived and read_derivation(row.derived)) or (None, None)
+    user, kind, address = None if key else row.owner, PrincipalKind(row.principal), ip_address(row.address)
+    return Principal(kind, address, key, row.public_id, user, caveats, name)
 
 
 class Turn(StrEnum):
@@ -156,10 +178,7 @@ class Replay:
 
     def _judged(self, row: Row, access: Access, key: KeyRecord | None) -> Kind | None:
         alive = None if key is None else replace(key, paused=False, revoked=None, expires=None)
-        who = Principal(
-            PrincipalKind(row.principal), ip_address(row.address), alive, row.public_id, None if key else row.owner
-        )
-        answer = decide(self.new, who, access, now=row.time_ms // 1000)
+        answer = decide(self.new, who_asked(row, alive), access, now=row.time_ms // 1000)
         if isinstance(answer, Denial):
             return None if row.outcome == DENIED else self._kind(Turn.REFUSED, row, answer.code, answer.reason)
         if row.outcome != DENIED or not _opens(row, answer):

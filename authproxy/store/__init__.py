@@ -7,10 +7,13 @@ revoked key is admitted never again) and remembers. SQLAlchemy and sqlite3, and 
 
 from authproxy.store.chain import Anchor, Head
 from authproxy.store.database import Store
+from authproxy.store.derivations import Resealed, SealedKey
 from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
 from authproxy.store.keyring import Ending, KeyLife, Paused
 from authproxy.store.last_uses import LastUse
+from authproxy.store.leaks import Derivation, Fate, Find, Remedy
 from authproxy.store.lives import Extend, Finish, Rotate, Shown, Step, TakeBack, Unchanged
+from authproxy.store.minting import NO_POLICY, Mint, NotMinted, Swept
 from authproxy.store.passwords import PasswordUse
 from authproxy.store.pruning import Pruned
 from authproxy.store.record import Record
@@ -33,6 +36,7 @@ from authproxy.store.verdicts import (
     Intent,
     KeyDead,
     KeyState,
+    NonceSpent,
     Passing,
     RateExceeded,
     ReleaseHeld,
@@ -46,6 +50,7 @@ from authproxy.store.webhooks import Failure, Message, Standing
 
 __all__ = [
     "BUSY",
+    "NO_POLICY",
     "About",
     "Admitted",
     "Adopted",
@@ -55,14 +60,17 @@ __all__ = [
     "Busy",
     "Claim",
     "Decision",
+    "Derivation",
     "Ending",
     "Entry",
     "Extend",
     "Failure",
+    "Fate",
     "FileBusy",
     "FileKnown",
     "FileRow",
     "FileUnsettled",
+    "Find",
     "Finish",
     "Flaw",
     "Head",
@@ -74,6 +82,9 @@ __all__ = [
     "KnownFile",
     "LastUse",
     "Message",
+    "Mint",
+    "NonceSpent",
+    "NotMinted",
     "Passing",
     "PasswordUse",
     "Paused",
@@ -81,9 +92,12 @@ __all__ = [
     "RateExceeded",
     "Record",
     "ReleaseHeld",
+    "Remedy",
     "Removed",
+    "Resealed",
     "Rotate",
     "SchemaError",
+    "SealedKey",
     "Shown",
     "Sound",
     "Standing",
@@ -92,6 +106,7 @@ __all__ = [
     "StoreBusy",
     "StoreError",
     "StoreFull",
+    "Swept",
     "TakeBack",
     "Ticket",
     "Unchanged",

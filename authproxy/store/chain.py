@@ -2,6 +2,7 @@ r"""The record's hash chain: each decision, and each end of one, is a link whose
 
     digest = SHA-256(JSON of ["authproxy row 1", what was decided])
              SHA-256(JSON of ["authproxy row 2", what was decided, and LATER]) where one of LATER is not null
+             SHA-256(JSON of ["authproxy row 3", what was decided, LATER, and LAST]) where LAST is not null
     hash   = SHA-256(hash of the link before || JSON of ["authproxy link 1", the link, digest in hex or null])
 
 JSON is an array without white space, everything but printable ASCII as lower-case \uXXXX. So a row that was changed or
@@ -28,6 +29,7 @@ PENDING: Final = "pending"
 GENESIS: Final = sha256(b"authproxy record, version 1").digest()
 _ROW: Final = "authproxy row 1"
 _ROW_2: Final = "authproxy row 2"
+_ROW_3: Final = "authproxy row 3"
 _LINK: Final = "authproxy link 1"
 _json: Final = JSONEncoder(separators=(",", ":")).encode
 
@@ -59,7 +61,9 @@ DECIDED: Final = (
 )
 # What came to be said later. A row that says nothing of it hashes as it always did.
 LATER: Final = ("source", "derived", "claims")
-HASHED: Final = (*DECIDED, *LATER)
+LAST: Final = ("attestations",)
+HASHED: Final = (*DECIDED, *LATER, *LAST)
+_AT_LAST: Final = len(DECIDED) + len(LATER)
 
 
 class Kind(StrEnum):
@@ -127,8 +131,11 @@ ROW: Final = slice(ROW_AT, ROW_AT + len(HASHED))
 
 def row_digest(row: Sequence[object]) -> bytes:
     """Hash what was decided, given in the order of HASHED."""
-    first, later = row[: len(DECIDED)], row[len(DECIDED) :]
-    told = [_ROW, *first] if later.count(None) == len(later) else [_ROW_2, *first, *later]
+    first, later, last = row[: len(DECIDED)], row[len(DECIDED) : _AT_LAST], row[_AT_LAST:]
+    if last.count(None) != len(last):
+        told = [_ROW_3, *first, *later, *last]
+    else:
+        told = [_ROW, *first] if later.count(None) == len(later) else [_ROW_2, *first, *later]
     return sha256(_json(told).encode()).digest()
 
 

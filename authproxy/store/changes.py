@@ -6,6 +6,7 @@ keys. Nothing here ever waits; whatever stands in the way (a commit in progress,
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from authproxy.store.keys import ONE, record_of
 from authproxy.store.verdicts import BUSY, Busy
 
 _ONE: Final = str(ONE.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+_ENDED: Final = "SELECT 1 FROM ended WHERE name IN ({}) LIMIT 1"
 
 
 class Watch:
@@ -51,3 +53,18 @@ class Watch:
         except sqlite3.Error:
             return BUSY
         return record_of(rows)
+
+    def peek_ended(self, names: Sequence[str]) -> bool | Busy:
+        """Say whether any of these derived keys was ended."""
+        try:
+            asked = _ENDED.format(", ".join("?" * len(names)))
+            return self._connection.execute(asked, tuple(names)).fetchone() is not None
+        except sqlite3.Error:
+            return BUSY
+
+    def peek_calm(self) -> bool | Busy:
+        """Say whether no derived key was ended at all."""
+        try:
+            return self._connection.execute("SELECT 1 FROM ended LIMIT 1").fetchone() is None
+        except sqlite3.Error:
+            return BUSY

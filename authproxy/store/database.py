@@ -1,7 +1,7 @@
 """The store as the rooms above see it: every question and every change is one method here, and one transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Self, TypeVar
@@ -9,15 +9,19 @@ from typing import Self, TypeVar
 from sqlalchemy import and_, text
 
 from authproxy.domain.access import Outcome
-from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord
+from authproxy.domain.narrowing import Nonce
 from authproxy.store import files, holders, keyring, keys, last_uses, passwords, removals, uploads
 from authproxy.store.changes import Watch
+from authproxy.store.derivations import Derivations
 from authproxy.store.engine import border, database_path, require_private
 from authproxy.store.errors import StoreBusy, StoreError
 from authproxy.store.holds import Holds
 from authproxy.store.keyring import Ending, KeyLife, Paused
 from authproxy.store.last_uses import LastUse
+from authproxy.store.leaks import Leaks
 from authproxy.store.lives import Step, Unchanged
+from authproxy.store.minting import Minting
 from authproxy.store.outbox import NOBODY, Outbox, Wanted
 from authproxy.store.passwords import PasswordUse
 from authproxy.store.record import Record
@@ -57,12 +61,15 @@ class Store:
         self._run = run
         self.holds = Holds(worker, run)
         self.removals = removals.Removals(worker, run)
+        self.minting = Minting(worker)
         self._reserve = reserve
         self._outbox = outbox
         self._refusals = Refusals()
         self.record = Record(worker)
         self.unfinished = Unfinished(worker, run, reserve)
         self.webhooks = Webhooks(worker, run, outbox)
+        self.derivations = Derivations(worker, watch, reserve)
+        self.leaks = Leaks(reserve, outbox)
 
     @classmethod
     async def open(cls, url: str, wanted: Wanted = NOBODY) -> Self:
@@ -112,10 +119,11 @@ class Store:
         owner: str | None = None,
         state: KeyState | None = None,
         idle_since: int | None = None,
+        kinds: Collection[KeyKind] = (),
         now: int = 0,
     ) -> AsyncIterator[KeyRecord]:
         """Read keys in the order of their creation, a page per transaction. `state` is judged at `now`."""
-        where = keys.matching(policy, owner, state, now)
+        where = keys.matching(policy, owner, state, now, kinds)
         if idle_since is not None:
             where = and_(where, keyring.idle(idle_since))
         async for record in self._paged(partial(keys.page, where=where)):
@@ -204,9 +212,9 @@ class Store:
     async def admit(self, entry: Entry, claim: Claim, *, now: int) -> Verdict:
         """Decide for the last time and put it on record. `now` is unix seconds.
 
-        Everything but Admitted leaves no trace. Asked in this order: key, file, uses, rate; so a repeated upload of a
-        known file is answered as such also where it was the key's last use. If the caller is cancelled while it waits,
-        the admission is completed as FAILED.
+        Everything but Admitted leaves no trace. Asked in this order: key, nonce, file, uses, rate; so a repeated
+        upload of a known file is answered as such also where it was the key's last use. If the caller is cancelled
+        while it waits, the admission is completed as FAILED.
         """
 
         def release(verdict: Verdict) -> None:
@@ -255,9 +263,12 @@ class Store:
         for each in due:
             await self._worker.write(partial(uploads.refuse, entry=each.entry, code=each.code, reason=each.reason))
 
-    async def record_same(self, entry: Entry) -> None:
-        """Put on record that nothing had to be sent, because the index had these very bytes."""
-        await self._worker.write(lambda connection: uploads.note(connection, entry, outcome=Outcome.SAME))
+    async def record_same(self, entry: Entry, once: Sequence[Nonce] = (), *, now: int = 0) -> Verdict | None:
+        """Put on record that nothing had to be sent, because the index had these very bytes.
+
+        Nonces are spent on it; a verdict where they cannot be, and then nothing is on record.
+        """
+        return await self._worker.write(lambda connection: uploads.same(connection, self._run, entry, once, now))
 
     # The record
 

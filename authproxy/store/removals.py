@@ -66,7 +66,7 @@ def admit(
     """Look at the key and at the files once more; put the delete on record, mark them, return the number of its row."""
     key = None if entry.key_id is None else key_rows.find(connection, entry.key_id)
     verdict = (
-        uploads.key_says_no(key, entry, now)
+        uploads.key_says_no(connection, key, entry, now)
         or _files_say_no(connection, run, entry, identities, now)
         or holds.over(connection, run, entry.index, release_identity(entry.project, entry.version), now)
     )

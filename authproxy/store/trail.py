@@ -44,6 +44,7 @@ class Decision:
     source: str | None = None  # of a push: the index that it takes from
     derived: str | None = None  # of a derived key: its name and its caveats, JSON
     claims: str | None = None  # of a minted key: what its token said, JSON
+    attestations: str | None = None  # of an upload that carried any: hashes, and whose they claim to be, JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ _COLUMNS: Final = (
     record.c.source,
     record.c.derived,
     record.c.claims,
+    record.c.attestations,
 )
 _NEXT: Final = (
     select(record.c.id).where(record.c.id > bindparam("b_after")).order_by(record.c.id).limit(PAGE).subquery("next")

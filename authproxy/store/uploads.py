@@ -4,6 +4,7 @@
 What is stored of a file stays until the index has said yes to another: an overwrite that fails changes nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.names import release_identity, same_version
-from authproxy.store import chain, files, holds
+from authproxy.domain.narrowing import Nonce
+from authproxy.store import chain, derivations, files, holds, nonces
 from authproxy.store import keys as key_rows
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
@@ -27,6 +29,7 @@ from authproxy.store.verdicts import (
     FileUnsettled,
     Intent,
     KeyDead,
+    NonceSpent,
     RateExceeded,
     Ticket,
     UsesSpent,
@@ -37,7 +40,7 @@ PENDING: Final = chain.PENDING
 _DENIED: Final = "denied"
 
 _RENAMED: Final = {"index": "index_name", "warning": "reason"}
-_COLUMN_OF: Final = {each.name: _RENAMED.get(each.name, each.name) for each in fields(Entry)}
+_COLUMN_OF: Final = {each.name: _RENAMED.get(each.name, each.name) for each in fields(Entry) if each.name != "lineage"}
 
 # What a claim is of, beside its own columns.
 OF_CLAIM: Final = (
@@ -54,6 +57,11 @@ CLAIMS: Final[Select[Any]] = (
     .where(claims.c.index_name == bindparam("b_index"))
 )
 _CLAIM: Final = CLAIMS.where(claims.c.identity == bindparam("b_identity"))
+_CLAIM_OF_RECORD: Final[Select[Any]] = (
+    select(claims, *OF_CLAIM)
+    .join(record, record.c.id == claims.c.record_id)
+    .where(claims.c.record_id == bindparam("b_record"))
+)
 _DELETES: Final = CLAIMS.where(record.c.action == Action.DELETE, record.c.project == bindparam("b_project"))
 # The time of the admission that fills the window, if it is full.
 _NTH_LATEST: Final = (
@@ -98,29 +106,41 @@ _SETTLE: Final = (
 
 def admit(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict:
     """Answer as `foresee` does, and write on yes."""
-    return foresee(connection, run, entry, claim, now) or Admitted(_write(connection, run, entry, now))
+    return foresee(connection, run, entry, claim, now) or Admitted(_write(connection, run, entry, claim, now))
 
 
 def foresee(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
-    """Say why not, in the order key, file, uses, rate; None where nothing speaks against it."""
+    """Say why not, in the order key, nonce, file, uses, rate; None where nothing speaks against it."""
     key = None if entry.key_id is None else key_rows.find(connection, entry.key_id)
     return (
-        key_says_no(key, entry, now)
+        key_says_no(connection, key, entry, now)
+        or _nonces_say_no(connection, run, claim.once, now)
         or _file_says_no(connection, run, entry, claim, now)
         or _uses_say_no(key, claim)
         or _rate_says_no(connection, entry, claim, now)
     )
 
 
-def key_says_no(key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None:
-    """Say whether the key has stopped working; whoever holds none has none that could."""
+def key_says_no(connection: Connection, key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None:
+    """Say whether the key, or the derived one, has stopped working; whoever holds none has none that could."""
     if entry.key_id is None:
         return None
     secret = key.secret(entry.public_id or "") if key else None
     if key is None or secret is None:
         return KeyDead("unknown")
     dead = key.dead(now) or ("expired" if secret.dead(now) else None)
+    if dead is None and derivations.any_ended(connection, entry.lineage):
+        dead = "ended"
     return KeyDead(dead) if dead else None
+
+
+def _nonces_say_no(connection: Connection, run: Run, once: Sequence[Nonce], now: int) -> Verdict | None:
+    """Say whether a nonce is spent, or somebody has it; who crashed with it has to be settled first."""
+    held = nonces.held(connection, once, now)
+    if not isinstance(held, int):
+        return held
+    found = connection.execute(_CLAIM_OF_RECORD, {"b_record": held}).first()
+    return NonceSpent() if found is None else claimed(run, found, now)
 
 
 def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
@@ -190,11 +210,12 @@ def _rate_says_no(connection: Connection, entry: Entry, claim: Claim, now: int) 
     return None if oldest is None else RateExceeded(max(1, oldest // 1000 + seconds - now))
 
 
-def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
+def _write(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Ticket:
     run.hold()
     if entry.key_id is not None:
         connection.execute(_SPEND, {"b_key": entry.key_id})
     record_id = note(connection, entry, outcome=PENDING, admitted_ms=now * 1000)
+    nonces.take(connection, claim.once, record_id)
     row = {
         "index_name": entry.index,
         "identity": entry.identity,
@@ -222,6 +243,14 @@ def number_of(inserted: CursorResult[Any]) -> int:
     return int(row[0])
 
 
+def same(connection: Connection, run: Run, entry: Entry, once: Sequence[Nonce], now: int) -> Verdict | None:
+    """Put on record that nothing had to be sent, and spend what is good once on it; or say why that cannot be."""
+    verdict = _nonces_say_no(connection, run, once, now)
+    if verdict is None:
+        nonces.take(connection, once, note(connection, entry, outcome=Outcome.SAME))
+    return verdict
+
+
 def refuse(connection: Connection, entry: Entry, code: str, reason: str) -> None:
     """Put a refusal on record."""
     note(connection, entry, outcome=_DENIED, code=code, reason=reason)
@@ -239,7 +268,9 @@ def complete(connection: Connection, ticket: Ticket, outcome: Outcome, index_sta
     connection.execute(_DROP_CLAIM, {"b_claim": ticket.claim_id})
     if outcome is Outcome.STORED:
         files.put(connection, dict(file))
-    elif ticket.key_id is not None:
+        return
+    nonces.give_back(connection, ticket.record_id)
+    if ticket.key_id is not None:
         connection.execute(_GIVE_BACK, {"b_key": ticket.key_id})
 
 
@@ -256,8 +287,10 @@ def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None, n
     given = {"b_record": claimed.record_id, "b_outcome": outcome, "b_time": now * 1000}
     file = connection.execute(_SETTLE, given).mappings().one()
     chain.ended(connection, claimed.record_id, outcome, file["index_status"], now * 1000)
-    if not ours and file["key_id"] is not None:
-        connection.execute(_GIVE_BACK, {"b_key": file["key_id"]})
+    if not ours:
+        nonces.give_back(connection, claimed.record_id)
+        if file["key_id"] is not None:
+            connection.execute(_GIVE_BACK, {"b_key": file["key_id"]})
     if outcome is not Outcome.FAILED:
         put = {name: file[name] for name in file if name not in {"key_id", "index_status"}}
         files.put(connection, put | {"sha256": sha256} | ({} if ours else {"record_id": None}))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
+from authproxy.domain.narrowing import Nonce
+
 
 class Busy(Enum):
     """The answer of a read that must not wait, while a writer is in the middle of a commit."""
@@ -24,6 +26,7 @@ class KeyState(StrEnum):
     REVOKED = "revoked"
     PAUSED = "paused"
     EXPIRED = "expired"
+    CANARY = "canary"
     LIVE = "live"
 
 
@@ -53,6 +56,8 @@ class Entry:
     source: str | None = None  # of a push: the index that it takes from
     derived: str | None = None  # of a derived key: its name and its caveats, JSON
     claims: str | None = None  # of a minted key: what its token said, JSON
+    attestations: str | None = None  # of an upload that carries any: hashes, and whose they claim to be, JSON
+    lineage: tuple[str, ...] = ()  # names of a derived key and of those that it was made of; not on record
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Claim:
     rate: tuple[int, int] | None = None  # (uploads, seconds)
     overwrite: bool = False
     pushed_from: bool = True  # whether releases are pushed out of that index, so that one may be held
+    once: tuple[Nonce, ...] = ()  # of a derived key that is good once
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +155,14 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class KeyDead:
-    """The key stopped working while the body came in: "revoked", "paused", "expired", "unknown"."""
+    """The key stopped working while the body came in: "revoked", "paused", "expired", "unknown", "ended"."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NonceSpent:
+    """A derived key that is good once has been used for an upload that the index took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,4 +238,6 @@ class Hold:
     id: int
 
 
-Verdict = Admitted | KeyDead | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled | ReleaseHeld
+Verdict = (
+    Admitted | KeyDead | NonceSpent | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled | ReleaseHeld
+)

@@ -16,6 +16,7 @@ from authproxy.backend.client import Backend
 from authproxy.backend.flavour import IndexFile
 from authproxy.domain.access import Access, Outcome
 from authproxy.domain.names import Artifact, ProjectName
+from authproxy.domain.narrowing import Nonce
 from authproxy.domain.policy import DEAD_KEY, Admission, Overwrite
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
 from authproxy.store import (
@@ -28,6 +29,7 @@ from authproxy.store import (
     FileUnsettled,
     Intent,
     KeyDead,
+    NonceSpent,
     RateExceeded,
     ReleaseHeld,
     Store,
@@ -62,9 +64,9 @@ class Ledger:
     _compared: Recent[tuple[str, ProjectName], bool] = field(default_factory=lambda: Recent(COMPARED), repr=False)
 
     async def claim(
-        self, entry: Entry, access: Access, admission: Admission, *, now: int
+        self, entry: Entry, access: Access, admission: Admission, *, now: int, once: tuple[Nonce, ...] = ()
     ) -> Ticket | SameFile | Denial:
-        """Put the upload on record and claim its file; from then on the caller owes `Store.complete`.
+        """Put the upload on record and claim its file, and `once`; from then on the caller owes `Store.complete`.
 
         Raises Refused (index-unreachable, index-timeout, misconfigured) where the index is needed and cannot be asked,
         and StoreError.
@@ -75,6 +77,7 @@ class Ledger:
             rate=(admission.rate.count, admission.rate.seconds) if admission.rate else None,
             overwrite=admission.overwrite is Overwrite.ALLOW,
             pushed_from=self.backend.flavour.pushes,
+            once=once,
         )
         if not self._compared.get((access.index, wanted.project)):
             foreseen = await self.store.foresee(entry, claim, now=now)
@@ -86,9 +89,16 @@ class Ledger:
             if isinstance(verdict, Admitted):
                 return verdict.ticket
             answer = denied(verdict, entry, wanted) or await self._answer(verdict, entry, wanted, claim)
+            if isinstance(answer, SameFile) and once and await self.spend(entry, wanted, once, now=now):
+                continue  # somebody was quicker, and the store says what became of that
             if answer is not None:
                 return answer
         return busy(wanted)
+
+    async def spend(self, entry: Entry, wanted: Artifact, once: tuple[Nonce, ...], *, now: int) -> Denial | None:
+        """Use up what is good once on a file that the index has already; say why not. Raises StoreError."""
+        verdict = await self.store.record_same(entry, once, now=now)
+        return denied(verdict, entry, wanted) or (busy(wanted) if verdict else None)
 
     async def already_there(self, access: Access) -> SameFile | Denial:
         """Say what the index has of a file that it refused because it has it: these bytes, or others; and learn it.
@@ -224,7 +234,7 @@ class Ledger:
                 return other_bytes(row.filename, wanted, replaceable=claim.overwrite)
             case FileKnown(row):
                 return await self._known(row, entry, wanted, claim)
-            case Admitted() | KeyDead() | UsesSpent() | RateExceeded() | FileBusy() | ReleaseHeld():
+            case Admitted() | KeyDead() | NonceSpent() | UsesSpent() | RateExceeded() | FileBusy() | ReleaseHeld():
                 return None
 
     async def _known(self, row: FileRow, entry: Entry, wanted: Artifact, claim: Claim) -> SameFile | Denial | None:

@@ -15,7 +15,7 @@ A refusal leaves as `Refused`; before step 7 the index has not seen a byte of th
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp.web import BaseRequest
@@ -30,6 +30,7 @@ from authproxy.domain.access import Access, Outcome, PrincipalKind
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.names import Artifact
+from authproxy.domain.narrowing import Nonce, nonces
 from authproxy.domain.policy import Admission, MetadataCheck, admit_uploader, decide
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreError, Ticket
@@ -72,7 +73,7 @@ async def upload(parts: Parts, request: BaseRequest, origin: Origin, address: Ad
             return Uploaded(await remove(parts, request, origin, sender.principal, index, (form.name, form.version)))
         async with audit.refusals(parts.store, origin, sender.principal, Access(Action.UPLOAD, index, None)):
             _holds_no_key(form, parts.config.keys.prefix)
-            access = access_of(form, spool.sha256, parts.backend.flavour, index)
+            access = await _attested(parts, form, access_of(form, spool.sha256, parts.backend.flavour, index))
         told_of(request, sender.principal, access)
         passage = _Passage(parts, origin, sender, access, form, spool)
         async with audit.refusals(parts.store, origin, sender.principal, access):
@@ -104,6 +105,15 @@ async def _sender(parts: Parts, request: BaseRequest, origin: Origin, index: str
     return Sender(principal)
 
 
+async def _attested(parts: Parts, form: Form, access: Access) -> Access:
+    """Add what the upload carries of attestations. They go on to the index as they came."""
+    field = form.one("attestations")
+    if field is None or access.artifact is None:
+        return access
+    trusted = parts.config.trusted_publishing
+    return replace(access, attested=await parts.attesting.read(field, access.artifact, access.sha256 or "", trusted))
+
+
 def _holds_no_key(form: Form, prefix: str) -> None:
     """Refuse a key that stands where a name should: it would go on record, and to the index."""
     if any(shows_secret(text, prefix) for text in (form.content.filename, form.one("name") or "")):
@@ -132,7 +142,8 @@ class _Passage:
                 async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
                     await asyncio.to_thread(self._inspect, self.access.artifact)
             entry = audit.entry(self.origin, principal, self.access, decision)
-            claimed = await self.parts.ledger.claim(entry, self.access, decision, now=self.parts.now())
+            now = self.parts.now()
+            claimed = await self.parts.ledger.claim(entry, self.access, decision, now=now, once=self._once())
             if isinstance(claimed, SameFile) and principal.kind is PrincipalKind.PASSWORD:
                 await self.parts.store.record_same(entry)
             if not isinstance(claimed, Denial):
@@ -140,6 +151,10 @@ class _Passage:
                 return claimed, decision.warning
             decision = claimed
         raise Refused(decision)
+
+    def _once(self) -> tuple[Nonce, ...]:
+        key, caveats = self.sender.principal.key, self.sender.principal.caveats
+        return () if key is None or caveats is None else nonces(key.id, caveats, self.access)
 
     def _inspect(self, artifact: Artifact) -> None:
         with self.spool.reader() as file:
@@ -166,7 +181,17 @@ class _Passage:
         found = await self.parts.ledger.already_there(self.access)
         if isinstance(found, Denial):
             raise Refused(found)
+        await self._spend()
         return _known(found)
+
+    async def _spend(self) -> None:
+        """Use up what is good once on a file that the index had. Raises Refused where somebody else has used it."""
+        once, artifact = self._once(), self.access.artifact
+        if once and artifact is not None:
+            entry = audit.entry(self.origin, self.sender.principal, self.access, None)
+            denial = await self.parts.ledger.spend(entry, artifact, once, now=self.parts.now())
+            if denial is not None:
+                raise Refused(denial)
 
     async def _complete(self, ticket: Ticket, answer: UploadAnswer) -> None:
         """End the claim whatever happened; an unknown outcome is settled with the index by whoever asks next."""

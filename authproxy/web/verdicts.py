@@ -12,6 +12,7 @@ from authproxy.store import (
     FileKnown,
     FileUnsettled,
     KeyDead,
+    NonceSpent,
     RateExceeded,
     ReleaseHeld,
     UsesSpent,
@@ -27,6 +28,9 @@ def denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial | 
     match verdict:
         case KeyDead():
             return DEAD_KEY
+        case NonceSpent():
+            # A replay of what was captured, or a second upload with what was derived for one.
+            return Denial(Code.CAVEAT, f"{name_of(entry)} was good once and has been used: derive a new one")
         case UsesSpent(limit):
             uses = "1 upload, and it is" if limit == 1 else f"{limit} uploads, and all are"
             return Denial(Code.USES_SPENT, f"key {entry.public_id} was for {uses} used up")
@@ -44,6 +48,11 @@ def denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial | 
             return exists(wanted, why)
         case Admitted() | FileKnown() | FileUnsettled() | None:
             return None
+
+
+def name_of(entry: Entry) -> str:
+    """Name the key of an entry, as `Principal.name` does."""
+    return f"derived key {entry.public_id}.{entry.lineage[-1]}" if entry.lineage else f"key {entry.public_id}"
 
 
 def may_not_create(entry: Entry, project: ProjectName) -> Denial:

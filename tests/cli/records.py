@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from authproxy.domain.keys import KeyId, KeyKind, Secret
 from authproxy.domain.names import artifact
-from authproxy.store import Entry, Store
+from authproxy.store import Entry, Mint, Store
 from tests.store.samples import ENTRY, ID, KEY, finish
+
+PUBLISHER = "github acme/core release.yml"
 
 
 def in_store(config_file: Path, work: Callable[[Store], Awaitable[None]]) -> None:
@@ -66,3 +69,20 @@ def write(config_file: Path, *entries: Entry | tuple[Entry, str, str]) -> None:
         await store.finish_refusals()
 
     in_store(config_file, written)
+
+
+def mint(config_file: Path) -> None:
+    """Two keys that were minted just now for a trusted publisher, the second of which has expired already."""
+    now = int(time.time())
+
+    async def minted(store: Store) -> None:
+        for number, life in ((1, 900), (2, -1)):
+            secret = Secret("0", "$sha256$00", now, None)
+            key = replace(KEY, id=KeyId(f"Minted{number:06}"), policy="", owner=PUBLISHER, secrets=(secret,))
+            claims = '{"sha":"9f","run_id":"7"}'
+            key = replace(key, kind=KeyKind.MINTED, publisher=PUBLISHER, claims=claims, networks=())
+            key = replace(key, created=now + number, expires=now + life)
+            asked = Mint(key, PUBLISHER, f"token-{number}", now + 600, seen={}, pin=None)
+            assert await store.minting.mint(asked, now=now) is None
+
+    in_store(config_file, minted)

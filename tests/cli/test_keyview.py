@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.cli.conftest import Cli, Created
+from tests.cli.records import mint
 from tests.cli.rows import execute, note_use
 
 Create = Callable[..., Created]
@@ -75,3 +76,19 @@ def test_what_a_client_called_itself_drives_no_terminal(created: Create, cli: Cl
     refused = cli("key", "rotate", key.id, "--finish").stderr
     assert "was used" in refused
     assert not set(refused) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_a_minted_key_shows_whose_it_is(created: Create, cli: Cli, config_file: Path) -> None:
+    """Its publisher and what the token said; it can be revoked, and neither rotated nor extended."""
+    plain = created().id
+    mint(config_file)
+    shown = cli("key", "show", "Minted000001")
+    assert "publisher:    github acme/core release.yml" in shown.stdout
+    assert "  sha:           9f" in shown.stdout
+    assert "no trusted publisher 'github acme/core release.yml' any more" in shown.stderr
+    assert "publisher" not in cli("key", "show", plain).stdout
+    for command in (("rotate",), ("extend", "--by", "5d")):
+        ran = cli("key", command[0], "Minted000001", *command[1:])
+        assert (ran.status, "was minted for one job" in ran.stderr) == (1, True), ran
+    assert cli("key", "revoke", "Minted000001").status == 0
+    assert cli("key", "show", "Minted000001", "--json").json["state"] == "revoked"

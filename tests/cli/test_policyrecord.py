@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from authproxy.domain.caveats import Lifetime, Projects, write_derivation
+from authproxy.domain.names import ProjectName
 from tests.cli.conftest import Cli, Created
 from tests.cli.records import entry, write
 
@@ -39,6 +41,19 @@ def test_a_key_that_is_gone(created: Create, cli: Cli, config_file: Path) -> Non
     ran = cli("policy", "explain", "--record", "1")
     assert (ran.status, "today: no, there is no key Zz0123456789 any more" in ran.stdout) == (3, True)
     assert cli("policy", "explain", "--record", "1", "--json").json["key_gone"] is True
+
+
+def test_a_derived_key(created: Create, cli: Cli, config_file: Path) -> None:
+    """It is asked about as it was when it was sent, with what was taken away from it, though it ended long ago."""
+    asked = entry(created().id, WHEEL)
+    short = Lifetime(asked.time_ms // 1000 + 300, asked.time_ms // 1000)
+    other = Projects(frozenset({ProjectName("acme-web")}))
+    good, bad = (write_derivation("p0HcUu3kZ1WbqYtr", (short, *more)) for more in ((), (other,)))
+    write(config_file, replace(asked, derived=good), (replace(asked, derived=bad), "caveat", "it may not"))
+    assert cli("policy", "explain", "--record", "1").status == 0
+    ran = cli("policy", "explain", "--record", "2", "--json")
+    assert (ran.status, ran.json["today"]["code"]) == (3, "caveat")
+    assert ran.json["today"]["steps"][-1]["name"] == "caveats"
 
 
 def test_a_password(created: Create, cli: Cli, config_file: Path) -> None:

@@ -40,6 +40,18 @@ def test_every_key_that_may_with_what_lets_it_and_what_limits_it(created: Create
     assert "if the index has the project" in text
 
 
+def test_what_takes_derived_keys_alone(created: Create, cli: Cli, config_file: Path) -> None:
+    """Who holds the key can make one, so the key is listed, and so is that it will not do as it is."""
+    key = created()
+    assert "derived keys alone" not in cli("policy", "who-can", "upload", "acme-core").stdout
+    (config_file.parent / "master").write_text("A" * 43 + "=\n")
+    (config_file.parent / "master").chmod(0o600)
+    edit(config_file, '"acme-*", require: key', '"acme-*", require: signed')
+    edit(config_file, "packages:\n", "keys: {master_key: {file: master}}\npackages:\n")
+    assert ids(cli, "upload", "acme-core") == {key.id}
+    assert "derived keys alone; only from 10.0.0.0/8" in cli("policy", "who-can", "upload", "acme-core").stdout
+
+
 def test_what_is_named_is_judged(created: Create, cli: Cli) -> None:
     """Version, filetype, size and address, each of which may leave nobody."""
     key = created()
@@ -77,6 +89,23 @@ def test_keys_that_do_not_work_are_told_as_such(created: Create, cli: Cli, later
     assert (ran.status, ran.stderr) == (3, "nobody may upload acme-core now: none of these keys works\n")
     assert len(ran.stdout.splitlines()) == 4
     assert cli("policy", "who-can", "upload", "acme-core", "--json").status == 3
+
+
+def test_a_trusted_publisher_is_one_line(created: Create, cli: Cli, config_file: Path) -> None:
+    """However many keys it was given; with what they may, and for how long. A revision of the file counts at once."""
+    created()
+    publisher = "kind: github, repository: acme/core, workflow: r.yml, packages: [acme-core], networks: [10.0.0.0/8]"
+    edit(config_file, "key_policies:", f"publishers: [{{{publisher}}}]\nkey_policies:")
+    row = next(
+        row for row in cli("policy", "who-can", "upload", "acme-core", "--json").json if row["kind"] == "publisher"
+    )
+    assert (row["owner"], row["grant"], row["networks"]) == (
+        "github acme/core r.yml",
+        "upload:acme-core",
+        ["10.0.0.0/8"],
+    )
+    assert row["limits"] == "only from 10.0.0.0/8; keys of 15 minutes; if the index has the project"
+    assert "publisher" not in cli("policy", "who-can", "upload", "acme-web").stdout
 
 
 def test_passwords_are_one_line(created: Create, cli: Cli, config_file: Path) -> None:

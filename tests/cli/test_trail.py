@@ -268,3 +268,13 @@ def test_an_export_takes_the_memory_of_a_page(cli: Cli, config_file: Path) -> No
         peaks.append(int(ran.stderr))
     assert len(ran.stdout.splitlines()) == 2_000
     assert peaks[1] - peaks[0] < 4 * 1024
+
+
+def test_what_the_token_said_stands_beside_who_put_it_there(cli: Cli, config_file: Path) -> None:
+    """Of a file that came with a minted key: the run, for people and for programs; and no terminal obeys it."""
+    assert cli("db", "migrate").status == 0
+    claims = {"repository": "acme/core", "ref": "refs/heads/\x1b[2J", "run_id": "7"}
+    recorded(config_file, replace(ENTRY, claims=json.dumps(claims)))
+    lines = cli("audit", "file", ENTRY.filename).stdout.splitlines()
+    assert lines[2] == "  for a token of repository acme/core, ref refs/heads/\\x1b[2J, run_id 7"
+    assert json.loads(cli("audit", "export").json["claims"]) == claims

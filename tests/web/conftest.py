@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,10 +19,14 @@ from authproxy.web import looks
 from authproxy.web.app import App
 from authproxy.web.ledger import Ledger
 from authproxy.web.server import listening
+from tests.peers.issuer import LocalIssuer, local_issuer
 from tests.peers.proxy import settings
 from tests.peers.recording import RecordingIndex
 from tests.peers.wire import Answer, exchange
 from tests.web.ledgers import KEY, Index
+
+if TYPE_CHECKING:
+    from tests.web.published import Published
 
 POLICIES = {
     "release": {"allow": [{"actions": ["upload"], "packages": ["acme-*"], "create": True}]},
@@ -93,3 +98,19 @@ async def ledger(tmp_path: Path, recording: RecordingIndex) -> AsyncIterator[Led
     async with Backend(Upstream(recording.url, "pypi.acme.test", "https"), PYPISERVER) as backend:
         yield Ledger(store, backend)
     await store.close()
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[LocalIssuer]:
+    """A CI's issuer over TLS."""
+    with local_issuer(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, recording: RecordingIndex, issuer: LocalIssuer) -> "AsyncIterator[Published]":
+    """A proxy that trusts one job of it."""
+    from tests.web.published import published
+
+    async with published(tmp_path, recording.url, issuer) as made:
+        yield made

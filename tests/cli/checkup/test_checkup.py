@@ -24,6 +24,7 @@ ALL = [
     "record",
     "keys",
     "policies",
+    "master-key",
     "index",
     "clock",
     "index-account",
@@ -49,7 +50,7 @@ def test_webhooks_are_looked_at_where_there_are_some(configured: Configured, tmp
     config = configured(webhooks=[hook | {"events": ["key.created"]}])
     asyncio.run(migrate(config.store))
     names = [each.name for each in checkup(config, now=now())]
-    assert names[names.index("policies") :][:3] == ["policies", "webhooks", "index"]
+    assert names[names.index("policies") :][:4] == ["policies", "master-key", "webhooks", "index"]
 
 
 def test_control_a_change_would_be_noticed(tmp_path: Path) -> None:
