@@ -118,7 +118,7 @@ def test_what_a_client_wrote_stays_one_cell_of_one_row(cli: Cli, config_file: Pa
     csv.field_size_limit(10_000_000)
     parsed = list(csv.reader(io.StringIO(exported, newline="")))
     assert len(parsed) == 3
-    assert {len(row) for row in parsed} == {26}
+    assert {len(row) for row in parsed} == {27}
     assert not any(value.startswith(("=", "+", "-", "@", "\t", "\r")) for row in parsed for value in row)
     assert all(line.isprintable() for line in exported.split("\n"))
     for shown in (cli("audit", "tail"), cli("audit", "file", ENTRY.filename)):
