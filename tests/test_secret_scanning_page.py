@@ -167,8 +167,9 @@ def test_the_scanners_own_line_signs(tmp_path: Path) -> None:
 
     [lines] = [each for each in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "openssl" in each]
     (tmp_path / "report.json").write_bytes(b'[{"token": "x"}]')
-    script = "\n".join(line for line in lines.splitlines() if line.startswith("openssl"))
+    script = "\n".join(line for line in lines.splitlines() if "openssl" in line)
+    script += '\nprintf %s "$SIGNATURE"'
     ran = subprocess.run(["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-    given_headers = CIMultiDict([(HEADERS[0][0], "our-scanner"), (HEADERS[0][1], ran.stdout.strip())])
+    given_headers = CIMultiDict([(HEADERS[0][0], "our-scanner"), (HEADERS[0][1], ran.stdout)])
     keys = [ReportKey("our-scanner", (tmp_path / "scanner.pem").read_bytes(), "scanner.pem")]
     assert signed_by(given_headers, (tmp_path / "report.json").read_bytes(), keys) == "our-scanner"

@@ -276,5 +276,5 @@ def test_what_the_token_said_stands_beside_who_put_it_there(cli: Cli, config_fil
     claims = {"repository": "acme/core", "ref": "refs/heads/\x1b[2J", "run_id": "7"}
     recorded(config_file, replace(ENTRY, claims=json.dumps(claims)))
     lines = cli("audit", "file", ENTRY.filename).stdout.splitlines()
-    assert lines[2] == "  for a token of repository acme/core, ref refs/heads/\\x1b[2J, run_id 7"
+    assert lines[2] == "  for a token of repository 'acme/core', ref 'refs/heads/?[2J', run_id '7'"
     assert json.loads(cli("audit", "export").json["claims"]) == claims

@@ -250,7 +250,8 @@ async def test_an_address_has_to_wait_after_some(running: Running, text: str) ->
     for key in keys[:3]:
         taken(await running.ask(surrender(key if text == "good" else UNKNOWN)))
     answer = await running.ask(surrender(keys[3]))
-    assert (answer.status, answer.header("Retry-After")) == (429, "100")
+    assert answer.status == 429
+    assert 95 <= int(answer.header("Retry-After") or 0) <= 100  # of the whole wait, less what this machine took
     assert [await works(running, key) for key in keys[3:]] == [True, True]
 
 
