@@ -1,4 +1,4 @@
-# make demo     a real pypiserver, the proxy before it, keys, and lines to paste; make demo ARGS="--upstream devpi"
+# make demo     a real pypiserver, the proxy before it, keys, and lines to paste; ARGS="--upstream devpi", ARGS=--oidc
 # make test     every test, real clients included; make test ARGS="tests/domain -x" runs some of them
 # make check    lint, types, import contract, tests, and the coverage that the heart of the house has to have
 # make faults   hundreds of kills, thousands of power cuts, full disks, a faulty index, crowds and bombs: half an hour
@@ -30,7 +30,12 @@ $(VENV)/.installed-check: pyproject.toml .ci/install
 	@.ci/install test,lint
 	@touch $@
 
-demo: $(VENV)/.installed-demo$(if $(findstring devpi,$(ARGS)),-devpi)
+# pdm, which is not in the set of the tests: they have it in an environment of its own.
+$(VENV)/.installed-demo-oidc: pyproject.toml .ci/install
+	@.ci/install demo-oidc
+	@touch $@
+
+demo: $(VENV)/.installed-demo$(if $(findstring oidc,$(ARGS)),-oidc,$(if $(findstring devpi,$(ARGS)),-devpi))
 	@$(BIN)/authproxy demo $(ARGS)
 
 test: $(VENV)/.installed-check

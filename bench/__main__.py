@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench import bodies, devpi, flood, forward_auth, keys, reads, record, table, uploads
+from bench import bodies, derived, devpi, flood, forward_auth, keys, mint, reads, record, table, uploads
 from bench.run import Neighbours, Run
 
 ROWS = {
@@ -18,6 +18,8 @@ ROWS = {
     "keys": keys.measure,
     "flood": flood.measure,
     "record": record.measure,
+    "mint": mint.measure,
+    "derived": derived.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 FOOTER = (

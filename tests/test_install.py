@@ -73,8 +73,13 @@ def test_the_newest_python_with_wheels_is_taken_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "extras"),
-    [([], "demo"), (["ARGS=--self-test"], "demo"), (["ARGS=--upstream devpi --self-test"], "demo-devpi")],
-    ids=["plain", "self test", "devpi"],
+    [
+        ([], "demo"),
+        (["ARGS=--self-test"], "demo"),
+        (["ARGS=--upstream devpi --self-test"], "demo-devpi"),
+        (["ARGS=--oidc --upstream devpi"], "demo-oidc"),
+    ],
+    ids=["plain", "self test", "devpi", "ID tokens"],
 )
 def test_the_demo_installs_the_index_that_it_is_asked_for(arguments: list[str], extras: str, tmp_path: Path) -> None:
     """`make demo ARGS="--upstream devpi"` brings a devpi-server along, and `make demo` does not."""

@@ -30,10 +30,11 @@ def database(tmp_path: Path) -> Path:
         await store.add_key(KEY)
         await store.record_refusal(upload("0.0"), "no-rule", "no")
         await finish(store, upload("1.0"))
-        _ = [batch async for batch in store.record.prune(NOW * 1000 + 6, NOW * 1000 + 6)]
+        _ = [batch async for batch in store.record.prune(NOW * 1000 + 6, NOW * 1000 + 1000)]
         await store.record_refusal(upload("1.1", client='\u202e"\\\x1b\n\U0001f600'), "no-rule", "no")
         await finish(store, replace(upload("1.2"), owner=None), outcome=Outcome.UNKNOWN)
-        await finish(store, upload("1.3"), outcome=Outcome.REFUSED)
+        await finish(store, upload("1.3", source="team/dev"), outcome=Outcome.REFUSED)
+        await finish(store, upload("1.5", attestations='[{"sha256":"00"}]'))
         await admitted(store, upload("1.4"))
         await store.close()
 
@@ -59,7 +60,7 @@ def test_the_pages_lines_find_a_sound_record_sound(database: Path) -> None:
         return found.link, found.hash.hex()
 
     assert ran.stdout.split() == [str(each) for each in asyncio.run(head())]
-    assert len(LINES.splitlines()) <= 36
+    assert len(LINES.splitlines()) <= 37
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,10 @@ def test_the_pages_lines_find_a_sound_record_sound(database: Path) -> None:
         "UPDATE record SET rule = 'x' WHERE id = 3",
         "UPDATE record SET rule = 'x' WHERE id = 2",
         "UPDATE record SET outcome = 'stored' WHERE id = 5",
+        "UPDATE record SET source = NULL WHERE id = 5",
+        "UPDATE record SET claims = '{}' WHERE id = 2",
+        "UPDATE record SET completed_ms = 5 WHERE id = 2",
+        "UPDATE record SET completed_ms = NULL WHERE id = 5",
         "DELETE FROM record WHERE id = 4",
         "DELETE FROM links WHERE id = 6",
         "UPDATE links SET outcome = 'stored' WHERE id = 7",

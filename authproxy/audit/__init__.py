@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from authproxy.domain.access import Access, Principal
+from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.attestations import written
+from authproxy.domain.keys import KeyRecord
 from authproxy.domain.policy import Admission
 from authproxy.domain.refusal import Code, Denial, Refused
 from authproxy.store import Entry, Store
@@ -66,7 +68,46 @@ def entry(origin: Origin, principal: Principal, access: Access, admission: Admis
         client=origin.client,
         warning=admission.remark if admission else None,
         source=access.source,
+        derived=principal.derivation,
         claims=principal.key.claims if principal.key else None,
+        attestations=written(access.attested.found),
+        lineage=principal.lineage,
+    )
+
+
+def of_key(
+    origin: Origin,
+    action: str,
+    who: PrincipalKind,
+    key: KeyRecord,
+    public_id: str,
+    *,
+    derived: str | None = None,
+    remark: str | None = None,
+) -> Entry:
+    """Write down what happened to a key, or to what was derived from it; it is about no package."""
+    return Entry(
+        time_ms=origin.time_ms,
+        request_id=origin.request_id,
+        action=action,
+        index="",
+        project="",
+        version="",
+        filename="",
+        identity="",
+        size=0,
+        sha256="",
+        principal=who,
+        key_id=key.id,
+        public_id=public_id,
+        owner=key.owner,
+        rule="",
+        grant="",
+        address=origin.address,
+        client=origin.client,
+        warning=remark,
+        derived=derived,
+        claims=key.claims,
     )
 
 

@@ -13,6 +13,9 @@ of `domain.policy`.
    charged before and given back where the secret was right, so guesses that arrive together are no cheaper.
 6. The record once more: it may have been revoked meanwhile.
 
+A derived key goes the same way, without 5: `derived` proves it by its chain. A wrong one counts against the address
+alone, never against the key that it names: nobody guesses 256 bits, and whoever knows an id must not lock its key out.
+
 Every kind of bad key gets one and the same sentence. What is remembered of a record is good as long as the store's
 generation stands, and that is asked at every request; so a revoked key is refused from the first request after the
 revocation was committed.
@@ -25,19 +28,25 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from authproxy.authority.hashing import HashingPool
+from authproxy.authority.canaries import Canaries
+from authproxy.authority.derived import DerivedKeys, lasts, live_secret
+from authproxy.authority.hashing import HashingPool, sha256_digest
 from authproxy.authority.presented import Presented
 from authproxy.authority.records import KeyRecords
+from authproxy.authority.sealing import Masters
 from authproxy.authority.throttle import Throttle
 from authproxy.authority.verdicts import NewKey, Rotated, Verification
 from authproxy.authority.verified import VerifiedKeys
+from authproxy.authority.verifying import verification
 from authproxy.domain.access import Principal, PrincipalKind
+from authproxy.domain.derived import UnverifiedDerived, parse_derived
 from authproxy.domain.endings import current
 from authproxy.domain.keys import (
     KEY_ID_ENTROPY,
     SECRET_ENTROPY,
     SLOTS,
     KeyId,
+    KeyKind,
     KeyRecord,
     PublicId,
     Secret,
@@ -69,8 +78,9 @@ class _Flight:
 class Authority:
     """Issues and authenticates the keys of one store. For one event loop.
 
-    `prefix` is what keys start with; `process_key` is 32 random bytes of this start of the server. `entropy` returns as
-    many random bytes as it is asked for.
+    `prefix` is what keys start with; `process_key` is 32 random bytes of this start of the server; without `masters`
+    derived keys are not taken. `alarm` is called for every use of a canary. `entropy` returns as many random bytes as
+    it is asked for.
     """
 
     def __init__(
@@ -81,6 +91,8 @@ class Authority:
         process_key: bytes,
         hashing: HashingPool,
         throttle: Throttle,
+        masters: Masters | None = None,
+        alarm: Callable[[], None] = lambda: None,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
@@ -90,6 +102,8 @@ class Authority:
         self._entropy = entropy
         self._verified = VerifiedKeys(process_key)
         self._records = KeyRecords(store)
+        self.canaries = Canaries(store, alarm)
+        self.derivations = DerivedKeys(store, self._records, masters or Masters(), prefix, self.canaries)
         self._presented = Presented(process_key)
         self._flights: dict[tuple[PublicId, bytes], _Flight] = {}  # by public id and proof of the secret
 
@@ -108,12 +122,13 @@ class Authority:
     def still_holds(self, principal: Principal, *, now: int) -> bool:
         """Say whether the key that a principal proved would prove it now, without waiting. `now` is unix seconds.
 
-        Yes means that no key was changed since and that this one has not expired. No says nothing: `authenticate` does.
+        Yes means that no key was changed since, and that neither this one nor what was derived from it has expired. No
+        says nothing: `authenticate` does.
         """
         key, public_id = principal.key, principal.public_id
         if key is None or public_id is None or not self._records.stands(key):
             return False
-        return _live_digest(key, PublicId(public_id), now) is not None
+        return live_secret(key, PublicId(public_id), now) is not None and lasts(principal, now)
 
     async def authenticate(self, text: str, address: IPv4Address | IPv6Address, *, now: int) -> Principal | Denial:
         """Prove a key string. `now` is unix seconds.
@@ -123,25 +138,40 @@ class Authority:
         """
         key = parse(text, self._prefix)
         if key is None:
-            return self._turned_away(address, None, now) or self._failed(address, now)
+            return await self._of_derived(parse_derived(text, self._prefix), address, now)
         key_id, public_id = key.unverified_id, key.unverified_public_id
         proof = self._verified.proof(key.secret)
         while True:
             known = self._verified.knows(public_id, proof)
             joins = (public_id, proof) in self._flights  # costs no hash of its own
-            if not known and not joins and (denial := self._turned_away(address, key_id, now)):
+            if not known and not joins and (denial := self.turned_away(address, now, key_id)):
+                self.canaries.look(await self._records.read(key_id), key, address, now)
                 return denial
             record = await self._records.read(key_id)
-            digest = _live_digest(record, public_id, now)
-            if digest is None:
-                return self._failed(address, now)
+            secret = live_secret(record, public_id, now)
+            if record is None or secret is None:
+                decoy = self.canaries.decoy(record, key, address, now)
+                wrong = None if decoy is None else await self._hashed(key, proof, decoy, address, now)
+                return wrong if isinstance(wrong, Denial) else self._failed(address, now)
+            digest = secret.digest
             if self._verified.holds(public_id, proof, digest):
+                self.derivations.seal_soon(record, public_id, key.secret, now)
                 return Principal(PrincipalKind.KEY, address, record, public_id)
             right = await self._hashed(key, proof, digest, address, now)
             if isinstance(right, Denial):
                 return right
             if not right:
                 return self._failed(address, now)
+
+    async def _of_derived(
+        self, derived: UnverifiedDerived | None, address: IPv4Address | IPv6Address, now: int
+    ) -> Principal | Denial:
+        fit = None if derived is None else self.derivations.fit(derived)
+        if fit is None and (denial := self.turned_away(address, now)):
+            await self.derivations.look(derived, address, now)
+            return denial
+        proved = None if derived is None else await self.derivations.prove(derived, fit, address, now)
+        return proved or self._failed(address, now)
 
     async def issue(self, spec: NewKey, *, now: int) -> tuple[KeyRecord, str]:
         """Make a key and store it; return its record and the key string, which is nowhere else and cannot be had again.
@@ -190,22 +220,22 @@ class Authority:
 
         Raises StoreError, and Refused(BUSY) where too many keys are being verified.
         """
-        key = parse(text, self._prefix)
-        if key is None:
-            return Verification("malformed")
-        record = await self._store.key(key.unverified_id)
-        if record is None:
-            return Verification("unknown")
-        secret = record.secret(key.unverified_public_id)
-        if secret is None:
-            return Verification("replaced", record)
-        if not await self._hashing.verify(secret.digest, key.secret.reveal()):
-            return Verification("wrong secret", record)
-        return Verification(record.dead(now) or ("expired" if secret.dead(now) else None), record)
+        return await verification(self._store, self._hashing, self.derivations, text, self._prefix, now)
 
-    def turned_away(self, address: IPv4Address | IPv6Address, now: int) -> Denial | None:
-        """Say whether an address has to wait before it is heard again. `now` is unix seconds."""
-        return self._turned_away(address, None, now)
+    @property
+    def seals(self) -> bool:
+        """Whether there is a master key, so that something can be derived from new keys."""
+        return self.derivations.seals
+
+    def under(self, masters: Masters) -> None:
+        """Take other master keys from now on; what was proved with those before is proved again."""
+        self.derivations.under(masters)
+        self._records.forget()
+
+    def turned_away(self, address: IPv4Address | IPv6Address, now: int, key_id: KeyId | None = None) -> Denial | None:
+        """Say whether an address, or who tries a key, has to wait before it is heard again. `now` is unix seconds."""
+        wait = self._throttle.wait(address, key_id, now)
+        return Denial(Code.THROTTLED, f"too many failed attempts: try again in {wait} seconds", wait) if wait else None
 
     def presented_wrong(self, address: IPv4Address | IPv6Address, now: int) -> None:
         """Count what somebody else found to be wrong, the index's own passwords."""
@@ -215,11 +245,9 @@ class Authority:
         """Finish the hashing that is under way. Closing twice is fine."""
         if self._flights:
             await asyncio.wait([flight.task for flight in self._flights.values()])
+        await self.derivations.close()
+        await self.canaries.close()
         self._hashing.close()
-
-    def _turned_away(self, address: IPv4Address | IPv6Address, key_id: KeyId | None, now: int) -> Denial | None:
-        wait = self._throttle.wait(address, key_id, now)
-        return Denial(Code.THROTTLED, f"too many failed attempts: try again in {wait} seconds", wait) if wait else None
 
     def _failed(self, address: IPv4Address | IPv6Address, now: int) -> Denial:
         self._throttle.failed_from(address, now)
@@ -233,7 +261,7 @@ class Authority:
         flight = self._flights.get(name)
         if flight is None:
             # Others may have failed while the record was read, or the secret that was known was replaced.
-            if denial := self._turned_away(address, key.unverified_id, now):
+            if denial := self.turned_away(address, now, key.unverified_id):
                 return denial
             self._throttle.failed_for(key.unverified_id, now)
             task = asyncio.create_task(self._fly(key, proof, digest, now))
@@ -258,31 +286,14 @@ class Authority:
 
     async def _minted(self, spec: NewKey, now: int) -> tuple[KeyRecord, str]:
         key_id = name_key(self._entropy(KEY_ID_ENTROPY))
-        secret, text = await self._secret(key_id, SLOTS[0], now)
-        record = KeyRecord(
-            id=key_id,
-            owner=spec.owner,
-            note=spec.note,
-            policy=spec.policy,
-            grants=spec.grants,
-            networks=spec.networks,
-            uses=spec.uses,
-            used=0,
-            created=now,
-            expires=spec.expires,
-            paused=False,
-            revoked=None,
-            secrets=(secret,),
-        )
-        return record, text
+        secret, text = await self._secret(key_id, SLOTS[0], now, slowly=spec.kind is not KeyKind.CANARY)
+        return spec.record(key_id, secret, now), text
 
-    async def _secret(self, key_id: KeyId, slot: str, now: int) -> tuple[Secret, str]:
+    async def _secret(self, key_id: KeyId, slot: str, now: int, *, slowly: bool = True) -> tuple[Secret, str]:
         text = mint(self._prefix, name_secret(key_id, slot), self._entropy(SECRET_ENTROPY))
         key = parse(text, self._prefix)
         assert key is not None, "parse reads what mint writes"
-        return Secret(slot, await self._hashing.hash(key.secret.reveal()), now, None), text
-
-
-def _live_digest(record: KeyRecord | None, public_id: PublicId, now: int) -> str | None:
-    secret = record.secret(public_id) if record is not None and record.dead(now) is None else None
-    return secret.digest if secret is not None and not secret.dead(now) else None
+        sealed = self.derivations.sealed(key.unverified_public_id, key.secret)
+        shown = key.secret.reveal()
+        digest = await self._hashing.hash(shown) if slowly else sha256_digest(shown)
+        return Secret(slot, digest, now, None, sealed), text

@@ -41,6 +41,10 @@ class KeyRecords:
             asyncio.get_running_loop().call_soon(self._end_turn)
         return self._records.get(record.id) is record
 
+    def forget(self) -> None:
+        """Drop all records, so that whatever was proved with one has to be proved again."""
+        self._records.clear()
+
     def _end_turn(self) -> None:
         self._asked = False
 
@@ -55,22 +59,26 @@ class KeyRecords:
         Waits while somebody is in the middle of a commit, and for a database that only answers to who waits. Unknown
         ids are not remembered: strangers would fill the memory with them.
         """
+        return (await self.read_at(key_id))[0]
+
+    async def read_at(self, key_id: KeyId) -> tuple[KeyRecord | None, int | None]:
+        """Read a record as `read` does; and the generation at which it was, None where that cannot be said."""
         generation = self._store.generation()
         if generation is BUSY:
-            return await self._bridged(key_id)
+            return await self._bridged(key_id), None
         self._follow(generation)
         record = self._records.get(key_id)
         if record is not None:
-            return record
+            return record, generation
         found = self._store.peek(key_id)
         if found is BUSY:
             found = await self._bridged(key_id)
             # By the time it arrives a change may have been seen, here or by another call, and the memory cleared.
             if self._store.generation() != generation or self._generation != generation:
-                return found
+                return found, None
         if found is not None:
             self._records.put(key_id, found)
-        return found
+        return found, generation
 
     async def _bridged(self, key_id: KeyId) -> KeyRecord | None:
         """Ask the store; where it has just been lost, a record that was remembered may do, if the operator says so."""

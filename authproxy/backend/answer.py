@@ -1,6 +1,6 @@
-"""What an index's answer to an upload means: a table from status and text to an outcome and a sentence.
+"""What an index's answer means: a table from status and text to an outcome and a sentence.
 
-Pure. It knows no connection; `client` brings the status and the bytes.
+Uploads have one of their own. Pure. It knows no connection; `client` brings the status and the bytes.
 """
 
 import html
@@ -43,7 +43,7 @@ class UploadAnswer:
 def meaning(status: int, body: bytes, *, complete: bool) -> UploadAnswer:
     """Read the index's answer to an upload. The first row that holds decides."""
     text = said_by(body).removeprefix(f"{status} ")  # devpi repeats it
-    said = f"the index answered {status}" + (f": {text}" if text else "")
+    said = answered(status, text)
     # 1. A yes before the body was out: some servers store the part they have (measured with wsgiref and gunicorn).
     if 200 <= status < 300:
         if complete:
@@ -68,6 +68,21 @@ def meaning(status: int, body: bytes, *, complete: bool) -> UploadAnswer:
         return UploadAnswer(Outcome.REFUSED, status, Denial(code, said))
     # 6. The index failed; how far it came, only it can tell.
     return UploadAnswer(Outcome.UNKNOWN, status, Denial(Code.INDEX_UNREACHABLE, said))
+
+
+def answered(status: int, text: str) -> str:
+    """Say that the index answered, and what: `text` is what `said_by` made of it."""
+    return f"the index answered {status}" + (f": {text}" if text else "")
+
+
+def no_of(status: int, text: str) -> Denial | None:
+    """Read the index's answer to a request that is no upload and goes with our credentials; None is a yes."""
+    if 200 <= status < 300:
+        return None
+    said = answered(status, text)
+    if status in (401, 403):
+        return Denial(Code.MISCONFIGURED, f"{MISCONFIGURED}; {said}")
+    return Denial(Code.INDEX_REFUSED if status < 500 else Code.INDEX_UNREACHABLE, said)
 
 
 def to_its_user(answer: UploadAnswer) -> UploadAnswer:

@@ -17,9 +17,19 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from authproxy.backend.flavour import Flavour, IndexFile, Removal, RemovalRequest, Removals, Route, Sessions, is_version
+from authproxy.backend.flavour import (
+    Flavour,
+    IndexFile,
+    Removal,
+    RemovalRequest,
+    Removals,
+    Route,
+    Sessions,
+    is_version,
+    named,
+)
 from authproxy.domain.grants import ANY, Action
-from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact, project_name
+from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact
 from authproxy.domain.refusal import Code, Refused, refuse
 
 _GET: Final = frozenset({"GET", "HEAD"})
@@ -81,10 +91,7 @@ def filing(name: str, version: str, filename: str) -> tuple[ProjectName, str] | 
     contained = version in filename or _UNESCAPED.sub("_", version) in filename
     if not contained or not _ARCHIVE.fullmatch(filename) or not _normal(filename).startswith(_normal(name)):
         return None
-    try:
-        return project_name(name), version
-    except Refused:
-        return None
+    return named(name, version)
 
 
 def _normal(name: str) -> str:
@@ -122,12 +129,7 @@ def reading(filename: str) -> tuple[ProjectName, str] | None:
     `filing`; this tells whose a file in the index may be that came there without us.
     """
     guessed = guess(filename)
-    if guessed is None:
-        return None
-    try:
-        return project_name(guessed[0]), guessed[1]
-    except Refused:
-        return None
+    return None if guessed is None else named(*guessed)
 
 
 def guess(filename: str) -> tuple[str, str] | None:

@@ -244,6 +244,14 @@ def agree(flavour: Flavour, file: Artifact, name: str, version: str) -> None:
     )
 
 
+def named(name: str, version: str) -> tuple[ProjectName, str] | None:
+    """Return a project's name, normalised, and the version raw; None where no project can be called so."""
+    try:
+        return project_name(name), version
+    except Refused:
+        return None
+
+
 def is_version(raw: str, version: str) -> bool:
     """Whether an index's text is this canonical version, by PEP 440: 1.0 is 1.0.0."""
     read = _canonical(raw)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from authproxy.backend.answer import MISCONFIGURED, said_by
+from authproxy.backend.answer import answered, no_of, said_by
 from authproxy.backend.client import AGENT, ANSWER_LIMIT, Backend, whole
 from authproxy.backend.flavour import Flavour, IndexFile, is_version
 from authproxy.domain.access import Outcome
@@ -228,12 +228,7 @@ async def _ask(backend: Backend, push: Push, version: str, address: str) -> tupl
 
 
 def _denial(status: int, text: str) -> Denial | None:
-    said = f"the index answered {status}" + (f": {text}" if text else "")
-    if 200 <= status < 300:
-        return None
-    if status in (401, 403):
-        return Denial(Code.MISCONFIGURED, f"{MISCONFIGURED}; {said}")
     # devpi: the target is not volatile and has a file of the release, be it the same one.
     if status == 409:
-        return Denial(Code.FILE_EXISTS, f"File already exists in the target: {said}")
-    return Denial(Code.INDEX_REFUSED if status < 500 else Code.INDEX_UNREACHABLE, said)
+        return Denial(Code.FILE_EXISTS, f"File already exists in the target: {answered(status, text)}")
+    return no_of(status, text)

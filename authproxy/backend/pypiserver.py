@@ -12,9 +12,9 @@ from html.parser import HTMLParser
 from types import MappingProxyType
 from urllib.parse import unquote, urlencode
 
-from authproxy.backend.flavour import Flavour, IndexFile, Removal, RemovalRequest, Removals, Route, is_version
+from authproxy.backend.flavour import Flavour, IndexFile, Removal, RemovalRequest, Removals, Route, is_version, named
 from authproxy.domain.grants import Action
-from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact, project_name, same_version
+from authproxy.domain.names import FILENAME_LIMIT, ProjectName, artifact, same_version
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
 
 INDEX = "pypiserver"
@@ -66,12 +66,7 @@ def reading(filename: str) -> tuple[ProjectName, str] | None:
     `1.0-3`, sorts by that and compares it with nothing, so a build tag is no disagreement.
     """
     guessed = guess(filename)
-    if guessed is None:
-        return None
-    try:
-        return project_name(guessed[0]), guessed[1]
-    except Refused:
-        return None
+    return None if guessed is None else named(*guessed)
 
 
 def guess(filename: str) -> tuple[str, str] | None:

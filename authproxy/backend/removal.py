@@ -8,7 +8,7 @@ and an index that was asked for two spellings may have followed one.
 from dataclasses import dataclass
 from typing import Final
 
-from authproxy.backend.answer import MISCONFIGURED, said_by
+from authproxy.backend.answer import answered, no_of, said_by
 from authproxy.backend.client import AGENT, ANSWER_LIMIT, Backend, whole
 from authproxy.backend.flavour import IndexFile, Removal, RemovalRequest
 from authproxy.domain.access import Outcome
@@ -30,8 +30,7 @@ class RemovalAnswer:
 
 async def plan(backend: Backend, index: str, project: ProjectName, version: str) -> Removal:
     """Find a release in the index. Raises Refused (not-there, mismatch; what reading a listing raises)."""
-    page = await backend.listing(index, project)
-    found = None if page is None else backend.flavour.removals.planned(page, index, project, version)
+    found = await _planned(backend, index, project, version)
     if found is None:
         raise refuse(
             Code.NOT_THERE, f"the index has no release {version} of {quoted(project)}: there is nothing to delete"
@@ -69,9 +68,13 @@ async def of_release(backend: Backend, index: str, project: ProjectName, version
 
     Raises Refused (mismatch; what reading a listing raises).
     """
-    page = await backend.listing(index, project)
-    found = None if page is None else backend.flavour.removals.planned(page, index, project, version)
+    found = await _planned(backend, index, project, version)
     return None if found is None else found.files
+
+
+async def _planned(backend: Backend, index: str, project: ProjectName, version: str) -> Removal | None:
+    page = await backend.listing(index, project)
+    return None if page is None else backend.flavour.removals.planned(page, index, project, version)
 
 
 async def _ask(backend: Backend, request: RemovalRequest, address: str) -> tuple[int, str]:
@@ -83,11 +86,10 @@ async def _ask(backend: Backend, request: RemovalRequest, address: str) -> tuple
 
 
 def _denial(status: int, text: str) -> Denial | None:
-    said = f"the index answered {status}" + (f": {text}" if text else "")
     # 404: somebody was quicker, and the listing says whether everything is gone.
-    if 200 <= status < 300 or status == 404:
+    if status == 404:
         return None
     # devpi keeps what a non-volatile index has, and says so with the status of a missing right.
-    if status == 401 or (status == 403 and "volatile" not in text):
-        return Denial(Code.MISCONFIGURED, f"{MISCONFIGURED}; {said}")
-    return Denial(Code.INDEX_REFUSED if status < 500 else Code.INDEX_UNREACHABLE, said)
+    if status == 403 and "volatile" in text:
+        return Denial(Code.INDEX_REFUSED, answered(status, text))
+    return no_of(status, text)

@@ -16,7 +16,6 @@ import click
 
 from authproxy import __version__
 from authproxy.cli.failures import Exit, sentence_of
-from authproxy.cli.logs import redact
 from authproxy.cli.output import printable, say, styled
 
 # command: (module, attribute, what `authproxy --help` says). The help stands here because importing ten modules to
@@ -27,13 +26,18 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "config": ("authproxy.cli.config", "config", "Check, show or describe the configuration."),
     "key": ("authproxy.cli.key", "key", "Create, list, rotate, pause and revoke API keys."),
     "policy": ("authproxy.cli.policy", "policy", "Ask what a key may do, and why."),
+    "publisher": ("authproxy.cli.publisher", "publisher", "List trusted publishers, try a token, forget a pin."),
     "audit": ("authproxy.cli.audit", "audit", "Ask the record of decisions."),
     "push": ("authproxy.cli.push", "push", "Copy a release from one index of devpi into another."),
     "webhook": ("authproxy.cli.webhook", "webhook", "See how webhooks fare, and try one."),
     "client-config": ("authproxy.cli.clientconfig", "client_config", "Print what a client needs to use the proxy."),
     "doctor": ("authproxy.cli.doctor", "doctor", "Look for what is wrong, and say what to do."),
     "probe": ("authproxy.cli.probe", "probe", "Ask a running proxy whether it is well."),
-    "db": ("authproxy.cli.db", "db", "Bring the store up to date, back it up, restore it."),
+    "db": ("authproxy.cli.db", "db", "Bring the store up to date, back it up, restore it, change its master key."),
+    "derive": ("authproxy.cli.derive", "derive", "Make a key that may do less, without asking the proxy."),
+    "exec": ("authproxy.cli.execute", "execute", "Run an upload client with a key for these files and minutes."),
+    "login": ("authproxy.cli.login", "login", "Keep a key, so that clients get derived ones by themselves."),
+    "logout": ("authproxy.cli.login", "logout", "Forget a key that `authproxy login` kept."),
     "completion": ("authproxy.cli.completion", "completion", "Print the completion script of a shell."),
 }
 
@@ -89,6 +93,8 @@ def _give_up_stdout() -> None:
 
 
 def _report(failure: click.ClickException | click.Abort | OSError) -> int:
+    from authproxy.cli.logs import redact  # logging is a tenth of what `authproxy exec` would load
+
     if isinstance(failure, click.Abort):
         say("authproxy: interrupted")
         return Exit.FAILED

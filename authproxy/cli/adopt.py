@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from authproxy.backend.flavour import IndexFile
     from authproxy.config import Config
     from authproxy.domain.names import ProjectName
+    from authproxy.web.comparing import Noted
     from authproxy.web.ledger import Ledger
 
 # A line of progress for so many projects.
@@ -41,9 +42,12 @@ def adopt(
 
     From then on a name that the index has is known in whatever spelling before the first upload to its project. Two
     files of the index that are one file to an installer, as 1.0 and 1.0.0 are, are told: the proxy would not have let
-    in the second. It changes nothing in the index, and a second run does no harm.
+    in the second. Files that have other bytes than are known of them are told as CHANGED; of one that was uploaded
+    through the proxy that is an alarm, as in `audit reconcile`. It changes nothing in the index, and a second run does
+    no harm.
 
-    Exit status 1: a project, or a file, could not be read; all others were.
+    Exit status 3: there is a file with other bytes than were uploaded. 1: a project, or a file, could not be read; all
+    others were.
     """
     config = load_config(config_path)
     indexes = _indexes(config, only)
@@ -91,6 +95,8 @@ class _Adoption:
     unreadable: int = 0
     double: int = 0
     doubles: list[dict[str, object]] = field(default_factory=list)
+    different: int = 0
+    changed: list[dict[str, object]] = field(default_factory=list)
     failed: list[dict[str, object]] = field(default_factory=list)
     _in_a_row: int = 0
 
@@ -105,7 +111,8 @@ class _Adoption:
                 try:
                     found = await projects(ledger.backend, index)
                 except Refused as refused:
-                    raise Failure(refused.denial.reason) from None
+                    why = f"{refused.denial.reason} (backend.url is {ledger.backend.upstream.url})"
+                    raise Failure(f"nothing of {index} was adopted: {why}") from None
                 self.unreadable += found.unreadable
                 names = [name for name in found.names if self.after is None or name > self.after]
             for number, name in enumerate(names, start=1):
@@ -120,10 +127,11 @@ class _Adoption:
         from authproxy.domain.refusal import Refused
 
         try:
-            found, new = await ledger.adopt(index, name)
+            found, noted = await ledger.adopt(index, name)
             self.projects, self._in_a_row = self.projects + 1, 0
             self.files += len(found)
-            self.new += new
+            self.new += noted.new
+            self._tell_changes(noted)
             self._tell_doubles(index, name, found)
             if self.read_back:
                 self.hashed += await ledger.read_back(index, found)
@@ -133,6 +141,16 @@ class _Adoption:
             self._in_a_row += 1
             self.failed.append({"index": index, "project": name, "reason": refused.denial.reason})
             say(f"{index}: {name}: {refused.denial.reason}")
+
+    def _tell_changes(self, noted: "Noted") -> None:
+        self.different += len(noted.different)
+        changes = [(row, sha256, True) for row, sha256 in noted.different]
+        for row, sha256, ours in changes + [(row, sha256, False) for row, sha256 in noted.changed]:
+            had = "was uploaded" if ours else "was there before"
+            say(f"CHANGED  {row.filename} in {row.index}: the index has sha256 {sha256}, and {row.sha256} {had}")
+            if len(self.changed) < NAMED:
+                where = {"index": row.index, "project": row.project, "filename": row.filename}
+                self.changed.append(where | {"known": row.sha256, "uploaded": ours, "found": sha256})
 
     def _tell_doubles(self, index: str, name: "ProjectName", found: "Sequence[IndexFile]") -> None:
         alike: dict[str, list[str]] = defaultdict(list)
@@ -163,10 +181,13 @@ async def _adopt(config: "Config", out: Output, adoption: _Adoption) -> Exit:
             "without_hash": adoption.unhashed,
             "unreadable": adoption.unreadable,
             "doubles": adoption.doubles,
+            "changed": adoption.changed,
             "failed": adoption.failed,
         },
         _lines(adoption),
     )
+    if adoption.different:
+        return Exit.NO
     return Exit.FAILED if adoption.failed else Exit.DONE
 
 
@@ -180,6 +201,8 @@ def _lines(adoption: _Adoption) -> list[str]:
         lines.append(f"{adoption.unreadable} names in the index's list are no project names and were left out")
     if adoption.double:
         lines.append(f"{adoption.double} files are in the index in more than one spelling")
+    if adoption.different:
+        lines.append(f"{adoption.different} files have other bytes than were uploaded through the proxy: an alarm")
     if adoption.failed:
         lines.append(f"{len(adoption.failed)} projects could not be read: run this again with their names")
     return lines

@@ -8,7 +8,7 @@ import click
 
 from authproxy.cli.adopt import adopt
 from authproxy.cli.options import load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, moment, say
+from authproxy.cli.output import Output, client_name, moment, say
 from authproxy.cli.proof import checkpoint, prune, verify
 from authproxy.cli.reconcile import reconcile
 from authproxy.cli.trail import export, file, tail
@@ -46,12 +46,12 @@ async def _passwords(config: "Config", out: Output) -> None:
         found = await store.password_uses()
     with out.listing(COLUMNS) as listing:
         if found:
-            listing.add([_row(use) for use in found])
+            listing.add([_row(use, whole=out.json) for use in found])
     if not (found or out.json):
         say("nobody has used a password")
 
 
-def _row(use: "PasswordUse") -> dict[str, object]:
+def _row(use: "PasswordUse", *, whole: bool) -> dict[str, object]:
     return {
         "user": use.user,
         "package": use.project,
@@ -60,5 +60,5 @@ def _row(use: "PasswordUse") -> dict[str, object]:
         "last": moment(use.last_ms // 1000),
         "tries": use.tries,
         "stored": use.stored,
-        "client": use.client,
+        "client": use.client if whole else client_name(use.client),
     }

@@ -61,7 +61,7 @@ class _Client(click.Choice[str]):
 @may_take_config
 @prints
 @click.argument("client", type=_Client(list(CLIENTS)), metavar="CLIENT")
-@click.option("--as", "name", metavar="FORM", help="Another form of it; the first is the default.")
+@click.option("--as", "name", metavar="FORM", help="Another form of it; else the first that does it.")
 @click.option("--for", "wanted", type=click.Choice(list(_PURPOSES)), help="Only this; else all that CLIENT can do.")
 @click.option("--url", metavar="URL", callback=proxy_url, help="Where the proxy is, if no configuration says so.")
 @click.option("--index", metavar="USER/INDEX", callback=_index, help="Which index of devpi.")
@@ -76,22 +76,24 @@ def client_config(
 ) -> None:
     """Print the file or the lines with which CLIENT uploads through the proxy, or reads from it.
 
-    No key stands in what is printed: it names the variable AUTHPROXY_KEY. In a file, the lines of a comment that are
+    No key stands in what is printed: it names the variable AUTHPROXY_KEY, and a job of CI that is trusted (docs/
+    trusted-publishing.md) needs none. In a file, the lines of a comment that are
     indented by three spaces are for a shell.
     """
-    chosen, form = _form(client, name)
+    chosen, form = _form(client, name, wanted)
     purposes = _purposes(client, form, wanted)
     at, config = _where(config_path, url, index)
     text = form.written(at, purposes)
     document = {"client": client, "form": chosen, "for": sorted(purposes), "file": form.file, "text": text}
     out.document(document, text.splitlines())
-    for hint in _hints(config, at, purposes):
+    for hint in (*_hints(config, at, purposes), *_trust(config, client, chosen)):
         say(hint)
 
 
-def _form(client: str, name: str | None) -> tuple[str, Form]:
+def _form(client: str, name: str | None, wanted: str | None) -> tuple[str, Form]:
     forms = CLIENTS[client]
-    chosen = next(iter(forms)) if name is None else name
+    able = (each for each, form in forms.items() if wanted is None or _PURPOSES[wanted] <= form.purposes)
+    chosen = name or next(able, next(iter(forms)))
     if chosen not in forms:
         raise click.UsageError(f"{client} has no form '{chosen}': --as takes {' or '.join(forms)}")
     return chosen, forms[chosen]
@@ -112,7 +114,7 @@ def _where(path: Path | None, url: str | None, index: str | None) -> "tuple[Plac
         options = f"--url URL, or by its configuration: --config FILE, or {CONFIG_VARIABLE} in the environment"
         raise click.UsageError(f"say where the proxy is: {options}")
     config = load_config(path)
-    return place(config.public_url, _index_of(config, index)), config
+    return place(config.public_url, _index_of(config, index), config.trusted_publishing.audience), config
 
 
 def _index_of(config: "Config", index: str | None) -> str | None:
@@ -139,3 +141,15 @@ def _hints(config: "Config | None", at: Place, purposes: frozenset[Purpose]) -> 
         yield "for reading no key is needed: `reads` is open"
     elif config.reads == "index":
         yield "`reads` is index: where the index asks readers for a password, a key needs a read grant"
+
+
+def _trust(config: "Config | None", client: str, form: str) -> Iterator[str]:
+    """Say whether the job would get a key."""
+    if form not in ("trusted", "twine") or client not in ("github", "gitlab"):
+        return
+    if config is not None and config.public_scheme != "https":
+        yield "clients look for trusted publishing at https:// alone, and public_url is http://"
+    if config is not None and not any(each.kind == client for each in config.policy.publishers.values()):
+        other = list(CLIENTS[client])[-1]
+        said = f"the configuration has no publisher of kind {client}: add what the comment says"
+        yield f"{said} (--as {other} prints a job that has a key)"

@@ -8,6 +8,7 @@ import click
 
 from authproxy.cli.backups import backup, document_of, inspected_lines, restore
 from authproxy.cli.failures import Exit, Failure
+from authproxy.cli.masterkeys import master_key, rekey
 from authproxy.cli.moving import copy
 from authproxy.cli.options import NAME_ONE, load_config, may_take_config, opened, prints, store_errors, takes_config
 from authproxy.cli.output import Output
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from authproxy.config import Config
 
 
-@click.group(short_help="Bring the store up to date, back it up, restore it.")
+@click.group(short_help="Bring the store up to date, back it up, restore it, change its master key.")
 def db() -> None:
-    """Bring the store up to date, back it up, restore it."""
+    """Bring the store up to date, back it up, restore it, change its master key."""
 
 
-for command in (backup, restore, copy):
+for command in (backup, restore, copy, master_key, rekey):
     db.add_command(command)
 
 

@@ -24,7 +24,7 @@ _NAME: Final = 16
 @takes_config
 @prints
 def doctor(config_path: Path, out: Output) -> Exit:
-    """Look for what is wrong with the configuration, the machine, the store and the index, and say what to do.
+    """Look for what is wrong with the configuration, the machine, the store, webhooks and the index, and what to do.
 
     Run it as the user who runs the server, on the same machine. It changes nothing: to learn whom the index lets in, it
     sends uploads of nothing. Exit status 0: no problem was found, at most warnings. 3: there is a problem.

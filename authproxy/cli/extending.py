@@ -11,9 +11,9 @@ from authproxy.cli.failures import Failure
 from authproxy.cli.issuing import Life, in_words
 from authproxy.cli.options import load_config, opened, prints, takes_config
 from authproxy.cli.output import Output, moment
-from authproxy.cli.rotating import why_not
+from authproxy.cli.rotating import WHY, why_not
 from authproxy.cli.values import DURATION, KEY_ID, UNTIL
-from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord
 from authproxy.domain.refusal import quoted
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ async def _extend(config: "Config", key_id: KeyId, by: int | None, until: int | 
 
 def refusal(config: "Config", record: KeyRecord, wanted: int, now: int) -> str | None:
     """Say why a key may not live until then; None where it may. Times are unix seconds."""
+    if record.kind is not KeyKind.KEY:
+        return WHY[record.kind].format(id=record.id)
     if record.revoked is not None:
         return f"key {record.id} is revoked for good: create a new one"
     if record.expires is None:

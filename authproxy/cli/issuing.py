@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from authproxy.cli.failures import Failure
 from authproxy.cli.logs import redact
+from authproxy.cli.masterkeys import NEEDED
 from authproxy.cli.options import key_authority, opened
 from authproxy.domain.grants import MAKING, Grant, format_grant
-from authproxy.domain.keys import KeyRecord
+from authproxy.domain.keys import KeyKind, KeyRecord
 from authproxy.domain.policy import held
 from authproxy.domain.refusal import quoted
-from authproxy.domain.rules import KeyPolicy, Network
+from authproxy.domain.rules import KeyPolicy, Network, followed
 
 if TYPE_CHECKING:
     from authproxy.config import Config
@@ -46,6 +47,8 @@ class Order:
     networks: tuple[Network, ...] = ()
     uses: int | None = None
     life: int | Life = Life.DEFAULT  # seconds
+    derive_only: bool = False
+    canary: bool = False  # may do nothing, follows no policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,12 @@ def _beyond_limits(policy: KeyPolicy, order: Order) -> str | None:
 
 def refusal(config: "Config", order: Order) -> str | None:
     """Say why the configuration does not allow this key, naming what it does allow; None where it does."""
+    if order.canary:
+        return None
     known = config.policy.key_policies
     policy = known.get(order.policy)
+    if order.derive_only and config.masters.current is None:
+        return f"--derive-only makes a key of which nothing could be derived: {NEEDED}"
     if policy is None:
         names = ", ".join(sorted(known)) or "none yet, write one under key_policies"
         return f"there is no key policy {quoted(order.policy)}: there is {names}"
@@ -133,6 +140,8 @@ def expiry(config: "Config", order: Order, now: int) -> int | None:
         return None
     if isinstance(order.life, int):
         return now + order.life
+    if order.canary:  # it waits for as long as it lies there
+        return None
     lifetimes = (config.policy.key_policies[order.policy].lifetime, config.keys.lifetime)
     shortest = min((each for each in lifetimes if each is not None), default=None)
     return None if shortest is None else now + shortest
@@ -140,7 +149,7 @@ def expiry(config: "Config", order: Order, now: int) -> int | None:
 
 def allowed(config: "Config", record: KeyRecord) -> tuple[str, ...]:
     """What a key may do today, in writing, as its policy stands in the configuration; nothing without its policy."""
-    policy = config.policy.key_policies.get(record.policy)
+    policy = followed(config.policy, record)
     return () if policy is None else tuple(map(format_grant, held(record, policy)))
 
 
@@ -158,6 +167,8 @@ async def issue(config: "Config", order: Order, *, now: int) -> Issued:
         networks=order.networks,
         uses=order.uses,
         expires=expiry(config, order, now),
+        derive_only=order.derive_only,
+        kind=KeyKind.CANARY if order.canary else KeyKind.KEY,
     )
     async with opened(config, create=True) as store, key_authority(config, store) as authority:
         record, key = await authority.issue(wanted, now=now)

@@ -21,8 +21,8 @@ from authproxy.cli.options import asked, load_config, opened, prints, takes_conf
 from authproxy.cli.output import Output, moment, say
 from authproxy.cli.values import CIDR, DURATION, GRANT, KEY_ID
 from authproxy.domain.grants import Grant
-from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.domain.rules import Network
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord
+from authproxy.domain.rules import Network, followed
 
 if TYPE_CHECKING:
     from authproxy.config import Config
@@ -62,6 +62,8 @@ def key() -> None:
 )
 @click.option("--network", "networks", type=CIDR, multiple=True, help="Where it may be used from.")
 @click.option("--uses", type=click.IntRange(min=1), help="How many uploads it is good for.")
+@click.option("--derive-only", is_flag=True, help="Never take it itself, only what is derived from it.")
+@click.option("--canary", is_flag=True, help="A key that never works: whoever uses it raises an alarm.")
 def create(
     *,
     config_path: Path,
@@ -73,22 +75,31 @@ def create(
     life: int | Life,
     networks: tuple[Network, ...],
     uses: int | None,
+    derive_only: bool,
+    canary: bool,
 ) -> None:
     """Create a key and print it: the only time that anybody sees it.
 
     Without --allow it may do all that its policy allows, today and after the policy was edited. Write
     upload+create:acme-core for a key that may also make the project in the index.
+
+    With --canary it may do nothing, and is put where only a thief would look: every use of it is an error in the log,
+    and an event for webhooks. --note says where it lies.
     """
+    if canary and (policy or allow or networks or uses or derive_only):
+        raise click.UsageError("a canary may do nothing: --canary takes --owner, --note and --expires alone")
     config = load_config(config_path)
     names = ", ".join(sorted(config.policy.key_policies))
     order = Order(
-        policy=asked(policy, "--policy", f"Key policy ({names})"),
+        policy="" if canary else asked(policy, "--policy", f"Key policy ({names})"),
         owner=asked(owner, "--owner", "Owner (a person, a pipeline)").strip(),
         note=note,
         allow=allow,
         networks=networks,
         uses=uses,
         life=life,
+        derive_only=derive_only,
+        canary=canary,
     )
     for name, text, limit in (("owner", order.owner, OWNER_LIMIT), ("note", order.note, NOTE_LIMIT)):
         if flaw := flawed_text(name, text, limit):
@@ -101,9 +112,12 @@ def create(
 def _hand_over(config: "Config", out: Output, issued: Issued) -> None:
     """Print the key. One that could not be printed is known to nobody, so it must not go on living."""
     record = issued.record
-    document = {"id": record.id, "key": issued.key, "owner": record.owner, "policy": record.policy}
+    document: dict[str, object] = {"id": record.id, "key": issued.key, "owner": record.owner, "policy": record.policy}
+    document |= {"allow": issued.allow, "expires": moment(record.expires)}
+    document |= {"derive_only": True} if record.derive_only else {}
+    document |= {"canary": True} if record.kind is KeyKind.CANARY else {}
     try:
-        out.document(document | {"allow": issued.allow, "expires": moment(record.expires)}, [issued.key])
+        out.document(document, [issued.key])
         out.settle()
     except OSError as error:
         asyncio.run(_revoke(config, record.id))
@@ -111,7 +125,10 @@ def _hand_over(config: "Config", out: Output, issued: Issued) -> None:
     if out.json:
         return
     life = "never expires" if record.expires is None else f"expires {moment(record.expires)}"
-    say(f"key {record.id} of {record.owner}: may {', '.join(issued.allow)}, {life}")
+    may = ", ".join(issued.allow) or "nothing, and raises an alarm where somebody uses it"
+    say(f"key {record.id} of {record.owner}: may {may}, {life}")
+    if record.derive_only:
+        say("it is taken by itself nowhere: send what is derived from it, authproxy exec -- twine upload dist/*")
     say("the key is on stdout, this once" if out.stream is sys.stdout else "the key is in that file, and nowhere else")
 
 
@@ -129,8 +146,12 @@ def show(config_path: Path, out: Output, key_id: KeyId) -> None:
     config = load_config(config_path)
     life = asyncio.run(_life(config, key_id))
     shown = life_of(config, life, now())
-    if life.key.policy not in config.policy.key_policies:
-        say(f"the configuration has no key policy {life.key.policy!r} any more: the key may do nothing")
+    if life.key.kind is KeyKind.CANARY:
+        say("it is a canary: it never works, and whoever uses it raises an alarm")
+    elif followed(config.policy, life.key) is None:
+        minted = life.key.kind is KeyKind.MINTED
+        whose = f"trusted publisher {life.key.publisher!r}" if minted else f"key policy {life.key.policy!r}"
+        say(f"the configuration has no {whose} any more: the key may do nothing")
     if life.unseen is not None:
         say(
             f"the new secret {key_id}{life.unseen} may never have been printed: `authproxy key rotate {key_id} --again`"

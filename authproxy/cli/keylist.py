@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,9 +14,10 @@ from authproxy.cli.failures import Exit
 from authproxy.cli.issuing import Life
 from authproxy.cli.keyview import STORED, Document, document_of
 from authproxy.cli.options import load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, say
+from authproxy.cli.output import Output, client_name, say
 from authproxy.cli.values import DURATION
-from authproxy.domain.keys import KeyRecord
+from authproxy.domain.keys import KeyKind, KeyRecord
+from authproxy.domain.refusal import quoted
 
 if TYPE_CHECKING:
     from authproxy.config import Config
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COLUMNS = ("id", "state", "policy", "owner", "allow", "expires", "last_used", "used", "note")
+MINTED = ("id", "state", "publisher", "claims", "expires", "last_used", "used")
 ROTATING = ("id", "policy", "owner", "overlap_ends", "old_used", "address", "project", "new_used", "client")
+
+STATES = ("live", "paused", "revoked", "expired", "canary")
 
 # Rows between two writes of a listing: a screenful or two, and all that is ever held in memory.
 BATCH = 500
@@ -40,6 +45,12 @@ class Wanted:
     expiring: int | None
     unused: int | None
     rotating: bool
+    minted: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a person reads of each."""
+        return MINTED if self.minted else ROTATING if self.rotating else COLUMNS
 
 
 @click.command("list", short_help="List keys.")
@@ -47,10 +58,11 @@ class Wanted:
 @prints
 @click.option("--policy", metavar="NAME", help="Only keys of this policy.")
 @click.option("--owner", metavar="WHO", help="Only keys of this owner.")
-@click.option("--state", type=click.Choice(["live", "paused", "revoked", "expired"]), help="Only keys in this state.")
+@click.option("--state", type=click.Choice(STATES), help="Only keys in this state.")
 @click.option("--expiring", type=DURATION, help="Only keys that expire within this time, e.g. 30d; the next one first.")
 @click.option("--unused", type=DURATION, help="Only live keys that nobody has used for this long, e.g. 90d.")
 @click.option("--rotating", is_flag=True, help="Only keys whose old secret still works, and who uses it.")
+@click.option("--minted", is_flag=True, help="Only keys that were minted for trusted publishers in the last 30 days.")
 def list_(
     *,
     config_path: Path,
@@ -61,8 +73,9 @@ def list_(
     expiring: int | Life | None,
     unused: int | Life | None,
     rotating: bool,
+    minted: bool,
 ) -> Exit:
-    """List keys, oldest first.
+    """List keys, oldest first; those that were minted for a CI's token, and end by themselves, with --minted alone.
 
     "files stored" counts the files that came into the index by the key, and is what `--uses` limits. Reads, refusals
     and the same bytes again do not count. In JSON it is `used`.
@@ -77,8 +90,10 @@ def list_(
     for name, value in (("--expiring", expiring), ("--unused", unused)):
         if isinstance(value, Life):
             raise click.UsageError(f"{name} takes a time, as in 30d")
+    if minted and (policy is not None or expiring is not None or unused is not None or rotating):
+        raise click.UsageError("keys that were minted have no policy and end by themselves: ask --state or --owner")
     within = expiring if isinstance(expiring, int) else None
-    wanted = Wanted(policy, owner, state, within, unused if isinstance(unused, int) else None, rotating)
+    wanted = Wanted(policy, owner, state, within, unused if isinstance(unused, int) else None, rotating, minted)
     rows = asyncio.run(_list(load_config(config_path), out, wanted))
     return Exit.NO if rows and expiring is not None else Exit.DONE
 
@@ -86,11 +101,14 @@ def list_(
 async def _list(config: "Config", out: Output, wanted: Wanted) -> int:
     at = int(time.time())
     async with opened(config) as store:
-        with out.listing(ROTATING if wanted.rotating and not out.json else COLUMNS, used=STORED) as listing:
+        with out.listing(COLUMNS if out.json else wanted.columns, used=STORED) as listing:
             async for batch in _batches(_asked(store, wanted, at)):
                 uses = await store.last_uses([record.id for record in batch])
                 rows = [document_of(config, record, uses.get(record.id, ()), at) for record in batch]
-                listing.add([_rotating(row) for row in rows] if wanted.rotating and not out.json else rows)
+                listing.add(rows if out.json else [_shown(row, wanted) for row in rows])
+        working, kept = await store.minting.count(now=at)
+    if not out.json and (kept or wanted.minted):
+        say(f"minted for trusted publishers: {working} work now, {kept} in the last 30 days" + _where(wanted))
     if not (listing.rows or out.json):
         anything = Wanted(None, None, None, None, None, rotating=False)
         say("there are no keys yet" if wanted == anything else "there are no such keys")
@@ -98,7 +116,7 @@ async def _list(config: "Config", out: Output, wanted: Wanted) -> int:
 
 
 async def _asked(store: "Store", wanted: Wanted, at: int) -> AsyncIterator[KeyRecord]:
-    from authproxy.store import KeyState
+    from authproxy.store import NO_POLICY, KeyState
 
     if wanted.rotating or wanted.expiring is not None:
         until = None if wanted.expiring is None else at + wanted.expiring
@@ -107,7 +125,10 @@ async def _asked(store: "Store", wanted: Wanted, at: int) -> AsyncIterator[KeyRe
         return
     state = KeyState.LIVE if wanted.unused is not None else KeyState(wanted.state) if wanted.state else None
     idle = None if wanted.unused is None else at - wanted.unused
-    async for record in store.keys(policy=wanted.policy, owner=wanted.owner, state=state, idle_since=idle, now=at):
+    kinds = {KeyKind.MINTED} if wanted.minted else {KeyKind.KEY, KeyKind.CANARY}
+    policy = NO_POLICY if wanted.minted else wanted.policy
+    asked = partial(store.keys, policy=policy, owner=wanted.owner, kinds=kinds)
+    async for record in asked(state=state, idle_since=idle, now=at):
         yield record
 
 
@@ -122,6 +143,19 @@ async def _batches(records: AsyncIterator[T]) -> AsyncIterator[list[T]]:
         yield batch
 
 
+def _where(wanted: Wanted) -> str:
+    return "" if wanted.minted else ": `authproxy key list --minted`"
+
+
+def _shown(row: Document, wanted: Wanted) -> Document:
+    if wanted.minted:
+        claims = row["claims"] if isinstance(row["claims"], dict) else {}
+        return row | {"claims": ", ".join(f"{name} {quoted(str(value))}" for name, value in claims.items())}
+    if wanted.rotating:
+        return _rotating(row)
+    return row | {"state": f"{row['state']}, derive only"} if row["derive_only"] else row
+
+
 def _rotating(row: Document) -> Document:
     """The row of a key that is being rotated, for a person: is the old secret still used, and by whom."""
     rotation = row["rotation"]
@@ -133,6 +167,6 @@ def _rotating(row: Document) -> Document:
         "old_used": before.get("time"),
         "address": before.get("address"),
         "project": before.get("project"),
-        "client": before.get("client"),
+        "client": client_name(before.get("client") or ""),
         "new_used": after.get("time"),
     }

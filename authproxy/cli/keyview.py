@@ -1,12 +1,13 @@
 """A key as people and scripts see it: its record, and who used it last. Never a digest."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from authproxy.cli.issuing import allowed
-from authproxy.cli.output import moment
+from authproxy.cli.output import client_name, moment
 from authproxy.domain.endings import current, old
-from authproxy.domain.keys import KeyRecord
+from authproxy.domain.keys import KeyKind, KeyRecord
 
 if TYPE_CHECKING:
     from authproxy.config import Config
@@ -17,9 +18,13 @@ Document = dict[str, object]
 # What `used` counts: neither requests nor uploads of what the index has already.
 STORED = "files stored"
 
+# What there is to say of keys for trusted publishers alone.
+OF_MINTED = frozenset({"publisher", "claims"})
+
 BECAUSE: Mapping[str | None, str] = {
     "unused": "nobody used it for as long as its policy allows",
     "restored": "a backup was restored",
+    "leaked": "it was reported to have leaked",
     None: "by a command",
 }
 
@@ -46,7 +51,18 @@ def document_of(config: "Config", record: KeyRecord, uses: Sequence["LastUse"], 
         "revoked": moment(record.revoked),
         "last_used": moment(max((use.time for use in uses), default=None)),
         "rotation": rotation_of(record, uses, at),
+        "derive_only": record.derive_only,
+        "derivable": derivable(record),
+        "canary": record.kind is KeyKind.CANARY,
+        "publisher": record.publisher,
+        "claims": None if record.claims is None else json.loads(record.claims),
     }
+
+
+def derivable(record: KeyRecord) -> bool:
+    """Whether something can be derived from the newest secret of a key: its MAC key is stored, sealed."""
+    newest = current(record)
+    return newest is not None and newest.sealed is not None
 
 
 def rotation_of(record: KeyRecord, uses: Sequence["LastUse"], at: int) -> Document | None:
@@ -91,8 +107,14 @@ def lines_of(shown: Document) -> list[str]:
     """The same for a person."""
     lines = []
     for name, value in shown.items():
-        if name == "rotation" and isinstance(value, dict):
+        if name in OF_MINTED and value is None:
+            continue
+        if name == "claims" and isinstance(value, dict):
             lines += [f"  {part + ':':<14} {_plain(told)}" for part, told in value.items()]
+        elif name == "rotation":
+            under_way = value if isinstance(value, dict) else {}
+            lines.append(f"{name + ':':<13} {'under way' if under_way else 'none'}")
+            lines += [f"  {part + ':':<14} {_plain(told)}" for part, told in under_way.items()]
         else:
             head = STORED if name == "used" else name
             lines.append(f"{head + ':':<13} {_plain(value)}")
@@ -100,6 +122,8 @@ def lines_of(shown: Document) -> list[str]:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):
@@ -110,4 +134,5 @@ def _plain(value: object) -> str:
 def sentence(use: Mapping[str, object]) -> str:
     """One use in words."""
     what = f"{use['action']} {use['project']}" if use["project"] else str(use["action"])
-    return f"{use['time']} {what}, from {use['address']} with {use['client'] or 'an unnamed client'}"
+    client = client_name(str(use["client"] or ""))
+    return f"{use['time']} {what}, from {use['address']} with {client or 'an unnamed client'}"

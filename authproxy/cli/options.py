@@ -74,7 +74,7 @@ def _with_output(command: Callable[..., Any], *, keep: bool) -> Callable[..., An
     @functools.wraps(command)
     def called(*args: Any, as_json: bool, file: Path | None, **options: Any) -> Any:
         with destination(file, keep=keep) as stream:
-            return command(*args, out=Output(as_json, stream), **options)
+            return command(*args, out=Output(as_json, stream, file), **options)
 
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -152,6 +152,7 @@ async def key_authority(config: "Config", store: "Store") -> AsyncIterator["Auth
     """The authority over the keys of a store, for one command: nothing is remembered and nobody is throttled long."""
     from authproxy.authority import Authority
     from authproxy.authority.hashing import HashingPool
+    from authproxy.authority.sealing import Masters
     from authproxy.authority.throttle import Throttle
 
     hashing = HashingPool(threads=1)
@@ -162,6 +163,7 @@ async def key_authority(config: "Config", store: "Store") -> AsyncIterator["Auth
             process_key=secrets.token_bytes(32),
             hashing=hashing,
             throttle=Throttle(failures=config.throttle.failures, window=config.throttle.window),
+            masters=Masters(config.masters.current, config.masters.former),
         )
     finally:
         hashing.close()

@@ -36,10 +36,11 @@ def printable(text: str) -> str:
     `str.isprintable` is false for the control characters of ASCII and Latin-1, for surrogates, and for the format
     characters of Unicode, among them those that reverse the reading direction.
     """
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
+    return "".join(c if c.isprintable() else escaped(c) for c in text)
 
 
-def _escape(character: str) -> str:
+def escaped(character: str) -> str:
+    """A character as `printable` writes one that it does not let through."""
     code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -49,6 +50,11 @@ def _escape(character: str) -> str:
 def moment(seconds: int | None) -> str | None:
     """A time as everything here prints it: RFC 3339 in UTC; None stays None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def client_name(client: str) -> str:
+    """What a client calls itself, for a person: uv and pip write a description of the machine behind it, as JSON."""
+    return client.partition(" {")[0]
 
 
 def coloured(stream: TextIO) -> bool:
@@ -74,6 +80,13 @@ class Output:
 
     json: bool
     stream: TextIO
+    file: Path | None = None  # where `stream` leads, if it is not stdout
+
+    def done(self, sentence: str) -> None:
+        """Say what was done, where all that was printed is in a file now and nobody sees it. Raises OSError."""
+        if self.file is not None:
+            self.settle()
+            say(f"{sentence}: {self.file}")
 
     def document(self, document: Row, lines: Iterable[str]) -> None:
         """Print one thing: as a JSON object, or as lines for a person."""

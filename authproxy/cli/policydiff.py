@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.failures import Exit
+from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.issuing import Life
-from authproxy.cli.options import load_config, may_take_config, prints
+from authproxy.cli.options import load_config, may_take_config, prints, store_errors
 from authproxy.cli.output import Output
 from authproxy.cli.policyquestion import indexes_of
 from authproxy.cli.policyreplay import replay_document, replay_lines, replayed
@@ -18,6 +18,7 @@ from authproxy.domain.comparison import Comparison, Difference, Effect, compare
 
 if TYPE_CHECKING:
     from authproxy.config import Config
+    from authproxy.config.settings import TrustedPublishing
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -51,16 +52,32 @@ def diff(config_path: Path | None, out: Output, old: Path, new: Path, seconds: i
     document, lines = _document(comparison, others), list(_lines(comparison, others))
     changed = bool(others) or comparison.effect is not Effect.SAME
     if seconds is not None:
-        stored = config_path or old
-        store = load_config(stored, secrets=False)
-        # Only a database server asks for a password: nothing else of what the file names need be here.
-        store = store if store.store_password_from is None else load_config(stored)
-        replay = asyncio.run(replayed(store, after, seconds))
+        keeper = _with_store(old, before) if config_path is None else load_config(config_path, secrets=False)
+        if keeper.store_password_from is not None:  # nothing else of what the file names need be here
+            keeper = load_config(config_path or old)
+        replay = asyncio.run(replayed(keeper, after, seconds))
         document |= {"replay": replay_document(replay, seconds)}
         lines += ["", *replay_lines(replay)]
         changed = changed or bool(replay.kinds)
     out.document({"changed": changed} | document, lines)
     return Exit.NO if changed else Exit.DONE
+
+
+def _with_store(old: Path, before: "Config") -> "Config":
+    """Take OLD.yaml for the configuration whose store has the record. Raises Failure where it has none."""
+    from authproxy.config.databases import is_postgres
+    from authproxy.store.engine import database_path
+
+    if is_postgres(before.store):
+        return before
+    with store_errors():
+        path = database_path(before.store)
+    if not path.exists():
+        raise Failure(
+            f"--replay needs the record, and the store of {old} is {path}, which does not exist: "
+            "name the server's own configuration by --config FILE"
+        )
+    return before
 
 
 def _settings(before: "Config", after: "Config") -> Iterator[Difference]:
@@ -75,12 +92,25 @@ def _settings(before: "Config", after: "Config") -> Iterator[Difference]:
     if set(one) != set(other):
         told = f"the indexes are {', '.join(other)}, they were {', '.join(one)}"
         yield Difference(Effect.CHANGES, "backend.indexes", told)
+    if before.policy.publishers and after.policy.publishers:
+        yield from _tokens(before.trusted_publishing, after.trusted_publishing)
     opened, open_now = sorted(before.backend.opens), sorted(after.backend.opens)
     if opened != open_now:
         gained, lost = set(open_now) - set(opened), set(opened) - set(open_now)
         effect = Effect.CHANGES if gained and lost else Effect.WIDENS if gained else Effect.NARROWS
         told = f"devpi's users may change {', '.join(open_now) or 'nothing'}, it was {', '.join(opened) or 'nothing'}"
         yield Difference(effect, "backend.opens", told)
+
+
+def _tokens(before: "TrustedPublishing", after: "TrustedPublishing") -> Iterator[Difference]:
+    """What decides whether a token is genuine, whoever it is of."""
+    if before.audience != after.audience:
+        told = f"tokens are for {after.audience}, it was {before.audience}"
+        yield Difference(Effect.CHANGES, "trusted_publishing.audience", told)
+    was, now = ({each.url: each for each in side.issuers} for side in (before, after))
+    for url in sorted(url for url in was.keys() & now.keys() if was[url] != now[url]):
+        told = f"tokens of {url} are verified in another way"
+        yield Difference(Effect.CHANGES, "trusted_publishing.issuers", told)
 
 
 def _told(difference: Difference) -> dict[str, object]:
@@ -93,6 +123,10 @@ def _document(comparison: Comparison, others: list[Difference]) -> dict[str, obj
         "key_policies": [
             {"policy": each.policy, "effect": each.effect, "differences": [_told(it) for it in each.differences]}
             for each in comparison.policies
+        ],
+        "publishers": [
+            {"publisher": each.policy, "effect": each.effect, "differences": [_told(it) for it in each.differences]}
+            for each in comparison.publishers
         ],
         "packages": [
             {
@@ -113,6 +147,9 @@ def _document(comparison: Comparison, others: list[Difference]) -> dict[str, obj
 def _lines(comparison: Comparison, others: list[Difference]) -> Iterator[str]:
     for each in comparison.policies:
         yield f"key policy {each.policy}"
+        yield from map(_line, each.differences)
+    for each in comparison.publishers:
+        yield f"trusted publisher {each.policy}"
         yield from map(_line, each.differences)
     for change in comparison.rules:
         example = "" if change.example in ("", change.names) else f", as {change.example}"

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from authproxy.cli.failures import Exit, Failure
@@ -10,12 +9,12 @@ from authproxy.cli.key import now
 from authproxy.cli.options import opened
 from authproxy.cli.output import Output, moment
 from authproxy.cli.policyanswer import answer_document, answer_lines
-from authproxy.domain.access import Principal, PrincipalKind
+from authproxy.domain.access import PrincipalKind
 from authproxy.domain.explanation import Explanation, Step
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.domain.policy import admit_uploader, explain
 from authproxy.domain.refusal import Code, Denial
-from authproxy.domain.replay import access_of
+from authproxy.domain.replay import access_of, who_asked
 
 # What no rule can be asked about.
 NAMELESS = Denial(Code.FORM_INVALID, "the row names no project: what was sent could not be read")
@@ -50,9 +49,12 @@ def _then(row: "Decision") -> dict[str, object]:
         "key": row.key_id,
         "action": row.action,
         "index": row.index,
+        "source": row.source,
         "project": row.project or None,
         "file": row.filename or None,
         "version": row.version or None,
+        "derived": row.derived,
+        "claims": row.claims,
         "address": row.address,
         "outcome": row.outcome,
         "code": row.code,
@@ -66,19 +68,20 @@ def _today(config: "Config", row: "Decision", key: KeyRecord | None) -> Explanat
     """Ask the rules of today; None where the key is gone."""
     if row.principal == PrincipalKind.KEY and key is None:
         return None
-    kind, address = PrincipalKind(row.principal), ip_address(row.address)
-    who = Principal(kind, address, key, row.public_id, None if key else row.owner)
-    access = access_of(row)
+    who, access = who_asked(row, key), access_of(row)
+    # A derived key has ended minutes after it was sent, and what ended it is no rule.
+    when = row.time_ms // 1000 if row.derived else now()
     if access is None:
         # It was refused before anybody knew what it was about.
-        denial = (admit_uploader(config.policy, who, row.index, now=now()) if key else None) or NAMELESS
+        denial = (admit_uploader(config.policy, who, row.index, now=when) if key else None) or NAMELESS
         return Explanation(denial, None, None, (Step("question", passed=False, sentence=denial.reason),))
-    return explain(config.policy, who, access, now=now(), version=access.version)
+    return explain(config.policy, who, access, now=when, version=access.version)
 
 
 def _lines(row: "Decision", today: Explanation | None) -> Iterator[str]:
     told = _then(row)
     what = " ".join(filter(None, (row.action, row.filename or " ".join(filter(None, (row.project, row.version))))))
+    what += f" from {row.source} into {row.index}" if row.source else ""
     yield f"then: {told['time']} {what} by {row.owner or '-'} from {row.address}: {row.outcome}"
     if row.reason:
         yield f"  {f'{row.code}: ' if row.code else ''}{row.reason}"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from authproxy.cli.failures import Exit
 from authproxy.cli.key import now
 from authproxy.cli.options import load_config, opened, prints, takes_config
 from authproxy.cli.output import Listing, Output, moment, say
 from authproxy.cli.policyquestion import ACTIONS, Question, read_question, takes_question
 from authproxy.cli.values import PROJECT
 from authproxy.domain.explanation import Admission
-from authproxy.domain.grants import Action
+from authproxy.domain.grants import MAKING, Action
 from authproxy.domain.holders import Asked, Holder, Judge
 from authproxy.domain.names import ProjectName
 
@@ -37,29 +38,37 @@ Row = dict[str, object]
 @takes_question
 def who_can(
     *, config_path: Path, out: Output, every: bool, action: str, project: ProjectName | None, **asked: Any
-) -> None:
+) -> Exit:
     """List every key that may do ACTION to PROJECT, with the grant and the rule that let it and what limits it.
 
     Passwords of the index are one line where the configuration takes them. What is not named (a version, a file, an
     address) is not judged. Revoked keys may nothing and are never listed.
+
+    Exit status 0: somebody may. 3: nobody may, be there keys that could if they were not paused, expired or used up.
     """
     question = read_question(action, project, **asked)
     config = load_config(config_path)
-    asyncio.run(_list(config, out, question, every=every))
+    return Exit.DONE if asyncio.run(_list(config, out, question, every=every)) else Exit.NO
 
 
-async def _list(config: "Config", out: Output, question: Question, *, every: bool) -> None:
+async def _list(config: "Config", out: Output, question: Question, *, every: bool) -> bool:
+    """Print who may, and say whether anybody may now."""
     about = Asked(question.access(config), now(), question.version, question.filetype, question.address)
-    judge = Judge(config.policy, about)
+    judge, somebody = Judge(config.policy, about), False
     async with opened(config) as store:
         with out.listing(COLUMNS) as listing:
-            _add(listing, list(_others(config, judge, question)))
+            others = list(_others(config, judge, question))
+            somebody = bool(others)
+            _add(listing, others)
             for policy in judge.policies():
                 async for keys in store.holders(policy, question.project, every=every, now=about.now):
-                    found = filter(None, map(judge.holder, keys))
-                    _add(listing, [_row(each) for each in found if every or each.state == "live"])
-    if not (listing.rows or out.json):
-        say(f"nobody may {question}")
+                    found = [each for each in map(judge.holder, keys) if each is not None]
+                    live = [each for each in found if each.state == "live"]
+                    somebody = somebody or bool(live)
+                    _add(listing, [_row(each, question) for each in (found if every else live)])
+    if not (somebody or out.json):
+        say(f"nobody may {question}" + (" now: none of these keys works" if listing.rows else ""))
+    return somebody
 
 
 def _add(listing: Listing, rows: list[Row]) -> None:
@@ -81,6 +90,14 @@ def _others(config: "Config", judge: Judge, question: Question) -> Iterator[Row]
         row = _bare("password", "whoever the index lets upload") | {"rule": admission.rule, "grant": admission.grant}
         yield row | {"limits": limits, "expires": str(until) if until else None, "create": admission.may_create}
 
+    for publisher, its in judge.publishers():
+        networks = [str(each) for each in publisher.networks]
+        said = [f"only from {', '.join(networks)}"] if networks else []
+        said += [f"keys of {publisher.lifetime // 60} minutes"]
+        said += [] if its.may_create else ["if the index has the project"]
+        row = _bare("publisher", publisher.label) | {"rule": its.rule, "grant": its.grant, "networks": networks}
+        yield row | {"limits": _listed_limits(said), "create": its.may_create}
+
 
 def _bare(kind: str, owner: str) -> Row:
     return {
@@ -101,7 +118,7 @@ def _bare(kind: str, owner: str) -> Row:
     }
 
 
-def _row(holder: Holder) -> Row:
+def _row(holder: Holder, question: Question) -> Row:
     key, admission = holder.key, holder.admission
     rate = admission.rate
     return {
@@ -112,7 +129,7 @@ def _row(holder: Holder) -> Row:
         "policy": key.policy,
         "grant": admission.grant,
         "rule": admission.rule or None,
-        "limits": _listed_limits(_limits(holder)),
+        "limits": _listed_limits(_limits(holder, question)),
         "networks": [str(each) for each in holder.networks],
         "uses_left": holder.uses_left,
         "rate": None if rate is None else {"count": rate.count, "seconds": rate.seconds},
@@ -122,8 +139,10 @@ def _row(holder: Holder) -> Row:
     }
 
 
-def _limits(holder: Holder) -> Iterator[str]:
+def _limits(holder: Holder, question: Question) -> Iterator[str]:
     admission: Admission = holder.admission
+    if holder.derived:
+        yield "derived keys alone"
     if holder.networks:
         yield f"only from {', '.join(map(str, holder.networks))}"
     if holder.uses_left is not None:
@@ -131,7 +150,7 @@ def _limits(holder: Holder) -> Iterator[str]:
     if admission.rate is not None:
         yield f"{admission.rate.count} in {admission.rate.seconds} s"
     yield f"until {moment(holder.key.expires)}" if holder.key.expires is not None else "never expires"
-    if admission.rule and not admission.may_create:
+    if question.action in MAKING and not admission.may_create:
         yield "if the index has the project"
 
 

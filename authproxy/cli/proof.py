@@ -137,10 +137,12 @@ def checkpoint(config_path: Path, out: Output, public_key: bool) -> None:
         pem = checkpoints.public_pem(key.public_key())
         name = checkpoints.fingerprint(key.public_key())
         out.document({"key": name, "public_key": pem}, pem.splitlines())
+        out.done(f"the public key {name} of checkpoints")
         return
     head, count = asyncio.run(_standing(config))
     told = checkpoints.Checkpoint(config.public_url, head.link, head.hash, count, int(time.time()))
     Output(json=True, stream=out.stream).document(checkpoints.signed(told, key), ())
+    out.done(f"the record stands at link {head.link}, {count} rows, which is signed")
 
 
 async def _standing(config: "Config") -> "tuple[Head, int]":

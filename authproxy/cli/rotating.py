@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -43,6 +43,8 @@ WHY = {
     "done": "key {id} has been rotated since then",
     "unseen": "the new secret of key {id} may never have been printed: while the old one works (until {ends}), "
     "`authproxy key rotate {id} --again` prints another",
+    "minted": "key {id} was minted for one job and ends by itself: the next job gets another",
+    "canary": "key {id} is a canary, which never works: put another where this one lies",
     "not rotating": "key {id} is not being rotated: it has one secret",
 }
 USED_OLD = "the old secret of key {id} was used within a day ({use}): give the new one to that place, or use --force"
@@ -55,6 +57,20 @@ class Many:
 
     policy: str
     overlap: int  # seconds
+    since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed. `overlap` is in seconds, `since` in unix seconds."""
+
+    key_id: KeyId | None
+    overlap: int | Life
+    finish: bool
+    again: bool
+    force: bool
+    many: bool
+    policy: str | None
     since: int | None
 
 
@@ -71,19 +87,7 @@ class Many:
 @click.option("--all", "many", is_flag=True, help="Rotate all live keys of a policy.")
 @click.option("--policy", metavar="NAME", help="Which policy, with --all.")
 @click.option("--since", type=MOMENT, help="With --all: leave out keys that were rotated since then.")
-def rotate(
-    *,
-    config_path: Path,
-    out: Output,
-    key_id: KeyId | None,
-    overlap: int | Life,
-    finish: bool,
-    again: bool,
-    force: bool,
-    many: bool,
-    policy: str | None,
-    since: int | None,
-) -> Exit | None:
+def rotate(config_path: Path, out: Output, **typed: Any) -> Exit | None:
     """Print a second secret of a key, once. Both work until the old one ends by itself, --overlap later.
 
     --finish ends it at once, and refuses where it was used within the last day: it says when, from where, with what.
@@ -95,41 +99,33 @@ def rotate(
     rotated and not printed: it stands in the second list as "unseen", its old secret works on through the overlap, and
     `authproxy key rotate ID --again` prints another new one.
     """
-    _require_one_question(key_id, finish=finish, again=again, force=force, many=many, policy=policy, since=since)
-    if isinstance(overlap, Life):
+    asked = Asked(**typed)
+    _require_one_question(asked)
+    if isinstance(asked.overlap, Life):
         raise click.UsageError("--overlap takes a time, as in 7d: an old secret that never ends was not rotated")
     config = load_config(config_path)
-    if many and policy:
-        return asyncio.run(_rotate_all(config, out, Many(policy, overlap, since)))
-    assert key_id is not None
-    if finish:
-        asyncio.run(_finish(config, out, key_id, force=force))
+    if asked.policy is not None:
+        return asyncio.run(_rotate_all(config, out, Many(asked.policy, asked.overlap, asked.since)))
+    assert asked.key_id is not None
+    if asked.finish:
+        asyncio.run(_finish(config, out, asked.key_id, force=asked.force))
     else:
-        asyncio.run(_rotate(config, out, key_id, overlap, again=again, force=force))
+        asyncio.run(_rotate(config, out, asked.key_id, asked.overlap, again=asked.again, force=asked.force))
     return None
 
 
-def _require_one_question(
-    key_id: KeyId | None,
-    *,
-    finish: bool,
-    again: bool,
-    force: bool,
-    many: bool,
-    policy: str | None,
-    since: int | None,
-) -> None:
-    if many is (key_id is not None):
+def _require_one_question(asked: Asked) -> None:
+    if asked.many is (asked.key_id is not None):
         raise click.UsageError("name one key, or --all and a --policy")
-    if many is not (policy is not None):
+    if asked.many is not (asked.policy is not None):
         raise click.UsageError("--all takes a --policy, and --policy is for --all")
-    if many and (finish or again):
+    if asked.many and (asked.finish or asked.again):
         raise click.UsageError("--finish and --again are for one key: they may end what somebody uses")
-    if finish and again:
+    if asked.finish and asked.again:
         raise click.UsageError("--finish ends the old secret and --again replaces the new one: choose one")
-    if force and not (finish or again):
+    if asked.force and not (asked.finish or asked.again):
         raise click.UsageError("--force is for --finish and --again")
-    if since is not None and not many:
+    if asked.since is not None and not asked.many:
         raise click.UsageError("--since is for --all")
 
 
@@ -197,14 +193,18 @@ def _document(done: "Rotated") -> dict[str, object]:
 @asynccontextmanager
 async def _handed_over(store: "Store", done: "Rotated") -> AsyncIterator[None]:
     """Tell the store that the new secret was printed; take it back where it could not be."""
-    from authproxy.store import Shown, TakeBack
+    from authproxy.store import Shown, TakeBack, Unchanged
 
     slot, now = done.public_id[-1], int(time.time())
     try:
         yield
     except OSError as error:
-        await store.change_key(done.record.id, TakeBack(slot), now=now)
+        taken = await store.change_key(done.record.id, TakeBack(slot), now=now)
         trouble = f"the new secret of key {done.record.id} could not be written ({sentence_of(error)})"
+        if isinstance(taken, Unchanged):
+            # Somebody finished, rotated or revoked in between, or the overlap is over.
+            no = f"it could not be taken back either, because {why_not(done.record.id, taken)}"
+            raise Failure(f"{trouble}, and {no}") from error
         raise Failure(f"{trouble}, so it was taken back: the old one works as before") from error
     await store.change_key(done.record.id, Shown(slot), now=now)
 

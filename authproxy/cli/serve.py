@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("authproxy.serve")
 
+NO_MASTER: Final = (
+    "there is no master key: keys work, and what is derived from them is refused; `authproxy db master-key -o FILE` "
+    "makes one, for keys.master_key"
+)
 _ADVICE: Final = {
     errno.EADDRINUSE: "another program listens there: stop it, or choose another port",
     errno.EADDRNOTAVAIL: "this machine has no such address",
@@ -52,6 +56,8 @@ def serve(config_path: Path, workers: int | None) -> None:
     to_stderr(config.log.level, config.log.format)
     for problem in config.warnings:
         log.warning("%s", problem)
+    if config.masters.current_from is None:
+        log.warning(NO_MASTER)
 
     def load_again() -> "Config":
         from authproxy.config import load

@@ -8,26 +8,25 @@ import asyncio
 import csv
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import fields
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from authproxy.cli.failures import Exit
 from authproxy.cli.options import load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, moment, printable, say
-from authproxy.cli.values import KEY_ID, PROJECT
+from authproxy.cli.output import Output, client_name, escaped, moment, printable, say
+from authproxy.cli.provenance import document_of, document_of_file, lines_of_file
+from authproxy.cli.values import INSTANT, KEY_ID, PROJECT
 from authproxy.domain.names import artifact
 from authproxy.domain.refusal import Refused
 
 if TYPE_CHECKING:
     from authproxy.config import Config
-    from authproxy.store import About, Decision, KnownFile, Wanted
+    from authproxy.store import About, Decision, Wanted
 
-COLUMNS = ("time", "outcome", "action", "project", "file", "who", "rule", "grant", "address", "reason", "client")
+COLUMNS = ("row", "time", "outcome", "action", "project", "file", "who", "rule", "grant", "address", "reason", "client")
 # Seconds between two looks of `tail -f`.
 INTERVAL = 1.0
 # More than a person reads, and little enough to hold.
@@ -35,47 +34,17 @@ TAIL_LIMIT = 10_000
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # What a spreadsheet takes for the beginning of a formula, https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class Moment(click.ParamType):  # type: ignore[type-arg]
-    """A day or a time in UTC, read into unix milliseconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read `2027-01-31` or `2027-01-31T12:00:00Z`."""
-        if isinstance(value, int):
-            return value
-        try:
-            read = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"'{value}' is no time: write 2027-01-31 or 2027-01-31T12:00:00Z", param, ctx)
-        return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-MOMENT = Moment()
-
-
-def exact(milliseconds: int | None) -> str | None:
-    """A time with its milliseconds: RFC 3339 in UTC; None stays None."""
-    if milliseconds is None:
-        return None
-    return f"{(moment(milliseconds // 1000) or '')[:-1]}.{milliseconds % 1000:03}Z"
-
-
-def document_of(row: "Decision") -> dict[str, object]:
-    """A row as JSON and CSV have it, all of it."""
-    told: dict[str, object] = {field.name: getattr(row, field.name) for field in fields(row)}
-    told["time"] = exact(told.pop("time_ms"))  # type: ignore[arg-type]
-    told["completed"] = exact(told.pop("completed_ms"))  # type: ignore[arg-type]
-    return {"id": told.pop("id"), "time": told.pop("time")} | told
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Where a semicolon separates the cells of a list, as in much of Europe, Excel splits at it in the middle of a cell of
+# ours too, and what follows begins a cell. (A comma in a cell is quoted, a tab is escaped.)
+_INNER = re.compile(r'(;[ "]*)([=+\-@\uff1d\uff0b\uff0d\uff20])')
 
 
 def shown(row: "Decision") -> dict[str, object]:
     """A row as a person reads it."""
     whose = row.owner or "-"
     return {
+        "row": row.id,
         "time": moment(row.time_ms // 1000),
         "outcome": row.outcome if row.code is None else f"{row.outcome}: {row.code}",
         "action": row.action,
@@ -86,7 +55,7 @@ def shown(row: "Decision") -> dict[str, object]:
         "grant": row.grant,
         "address": row.address,
         "reason": row.reason,
-        "client": row.client,
+        "client": client_name(row.client),
     }
 
 
@@ -97,6 +66,8 @@ def shown(row: "Decision") -> dict[str, object]:
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is decided from now on, until Ctrl-C.")
 def tail(config_path: Path, out: Output, count: int, follow: bool) -> None:
     """Show the youngest rows of the record, the youngest last.
+
+    The number of a row is what `authproxy policy explain --record` takes.
 
     With -f a row is shown once more when its upload has ended; with --json it is one object per line then.
     """
@@ -130,8 +101,8 @@ def _follow(out: Output, rows: "list[Decision]") -> None:
 @takes_config
 @prints
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
-@click.option("--since", type=MOMENT, metavar="TIME", help="Only rows from then on: 2027-01-31, 2027-01-31T12:00:00Z.")
-@click.option("--until", type=MOMENT, metavar="TIME", help="Only rows from before then.")
+@click.option("--since", type=INSTANT, metavar="TIME", help="Only rows from then on: 2027-01-31, 2027-01-31T12:00:00Z.")
+@click.option("--until", type=INSTANT, metavar="TIME", help="Only rows from before then.")
 @click.option("--project", type=PROJECT, help="Only rows about this project.")
 @click.option("--key", type=KEY_ID, metavar="ID", help="Only rows of this key.")
 def export(
@@ -146,29 +117,34 @@ def export(
 ) -> None:
     """Print rows of the record in the order in which they were written: one JSON object per line, or CSV.
 
-    In CSV a cell that begins with = + - @ has an apostrophe before that, so that no spreadsheet takes what a client
-    wrote for a formula. Times are in UTC.
+    In CSV a cell that begins with = + - @ has an apostrophe before that, and behind a semicolon such a character is
+    written as an escape, so that no spreadsheet takes what a client wrote for a formula. Times are in UTC.
     """
     from authproxy.store import Wanted
 
     if out.json and form == "csv":
         raise click.UsageError("--json and --format csv are two formats: choose one")
-    asyncio.run(_export(load_config(config_path), out.stream, form, Wanted(since, until, project, key)))
+    rows = asyncio.run(_export(load_config(config_path), out.stream, form, Wanted(since, until, project, key)))
+    out.done(f"exported {rows} rows of the record")
 
 
-async def _export(config: "Config", stream: TextIO, form: str, wanted: "Wanted") -> None:
+async def _export(config: "Config", stream: TextIO, form: str, wanted: "Wanted") -> int:
+    """Print the rows, and say how many."""
     from authproxy.store import Decision
 
+    count = 0
     writer = csv.writer(stream, lineterminator="\r\n") if form == "csv" else None  # RFC 4180
     if writer is not None:
         writer.writerow(_csv_columns(Decision))
     async with opened(config) as store:
         async for batch in store.record.rows(wanted):
+            count += len(batch)
             for row in batch:
                 if writer is not None:
                     writer.writerow([cell(value) for value in document_of(row).values()])
                 else:
                     stream.write(json.dumps(document_of(row)) + "\n")
+    return count
 
 
 def _csv_columns(kind: "type[Decision]") -> list[str]:
@@ -181,7 +157,8 @@ def cell(value: object) -> str:
     if value is None:
         return ""
     text = str(value)
-    return ("'" if text.startswith(_FORMULA) else "") + printable(text)
+    inner = _INNER.sub(lambda found: found[1] + escaped(found[2]), printable(text))
+    return ("'" if text.startswith(_FORMULA) else "") + inner
 
 
 @click.command(short_help="Say who put a file there, with which key, under which rule.")
@@ -206,11 +183,11 @@ def file(config_path: Path, out: Output, refusals: bool, wanted: str) -> Exit:
     rows = [row for row in found.rows if refusals or row.outcome != "denied"]
     out.document(
         {
-            "files": [_file_document(each) for each in found.files],
+            "files": [document_of_file(each) for each in found.files],
             "rows": [document_of(row) for row in rows],
             "more": found.more,
         },
-        _file_lines(found, rows),
+        lines_of_file(found, rows),
     )
     if found.files or rows:
         return Exit.DONE
@@ -222,42 +199,3 @@ def file(config_path: Path, out: Output, refusals: bool, wanted: str) -> Exit:
 async def _about(config: "Config", asked: dict[str, str]) -> "About":
     async with opened(config) as store:
         return await store.record.about_file(**asked)
-
-
-def _file_document(known: "KnownFile") -> dict[str, object]:
-    return {
-        "index": known.index,
-        "project": known.project,
-        "version": known.version,
-        "filename": known.filename,
-        "sha256": known.sha256,
-        "removed": moment(known.removed),
-        "put_by": None if known.put_by is None else document_of(known.put_by),
-    }
-
-
-def _file_lines(found: "About", rows: "list[Decision]") -> Iterator[str]:
-    for known in found.files:
-        where = f" in {known.index}" if known.index else ""
-        yield f"{known.filename} of {known.project} {known.version}{where}, SHA-256 {known.sha256 or 'not known'}"
-        yield f"  {_put_by(known.put_by)}"
-        if known.removed is not None:
-            yield f"  was deleted at {moment(known.removed)}"
-    if rows:
-        yield "on record:" if not found.more else "on record, the youngest of it:"
-    for row in rows:
-        answer = "" if row.index_status is None else f" (the index said {row.index_status})"
-        yield f"  {exact(row.time_ms)} {row.action} {row.outcome}{answer}: {_whose(row)}" + (
-            f": {row.reason}" if row.reason else ""
-        )
-
-
-def _put_by(row: "Decision | None") -> str:
-    if row is None:
-        return "was in the index before us, or was changed there past us"
-    return f"put there at {exact(row.time_ms)} {_whose(row)}, under the rule {row.rule}, by the grant {row.grant}"
-
-
-def _whose(row: "Decision") -> str:
-    with_what = f"with key {row.public_id}" if row.public_id else f"with a {row.principal}"
-    return f"by {row.owner or 'nobody known'} {with_what}, from {row.address} with {row.client or 'no name'}"

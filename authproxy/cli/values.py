@@ -78,17 +78,22 @@ def _life(text: str) -> int | Life:
     return Life.NEVER if seconds is None else seconds
 
 
-def _moment(text: str) -> int:
-    """Unix seconds; a day alone is its beginning."""
+def _instant(text: str) -> int:
+    """Unix milliseconds; a day alone is its beginning."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"'{text[:SHOWN]}' is no time: write one as in 2027-01-31 or 2027-01-31T12:00:00Z") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     try:
-        return int(found.timestamp())
+        return int(found.timestamp() * 1000)
     except (OverflowError, ValueError):
         raise ValueError(f"'{text[:SHOWN]}' is too far away") from None
+
+
+def _moment(text: str) -> int:
+    """Unix seconds; a day alone is its beginning."""
+    return _instant(text) // 1000
 
 
 def _last_day(text: str) -> int:
@@ -108,6 +113,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "cidr": _network,
     "address": _address,
     "duration": _life,
+    "instant": _instant,
     "moment": _moment,
     "until": _last_day,
     "size": _size,
@@ -117,4 +123,6 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "index": index_name,
 }
 
-KEY_ID, GRANT, CIDR, ADDRESS, DURATION, MOMENT, UNTIL, SIZE, PROJECT, VERSION, FILENAME, INDEX = map(Typed, _READERS)
+KEY_ID, GRANT, CIDR, ADDRESS, DURATION, INSTANT, MOMENT, UNTIL, SIZE, PROJECT, VERSION, FILENAME, INDEX = map(
+    Typed, _READERS
+)

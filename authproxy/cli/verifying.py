@@ -18,7 +18,13 @@ from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.issuing import allowed
 from authproxy.cli.options import key_authority, load_config, opened, prints, takes_config
 from authproxy.cli.output import Output, moment
+from authproxy.domain.access import Access
+from authproxy.domain.caveats import Caveat, Lifetime
+from authproxy.domain.grants import ANY, Action
+from authproxy.domain.keys import KeyRecord
+from authproxy.domain.narrowing import narrowed, told
 from authproxy.domain.refusal import Refused
+from authproxy.domain.rules import followed
 
 if TYPE_CHECKING:
     from authproxy.authority import Verification
@@ -36,7 +42,13 @@ WHY: Mapping[str, str] = {
     "revoked": "no: key {id} was revoked",
     "paused": "no: key {id} is paused, `authproxy key resume {id}` lets it work again",
     "expired": "no: key {id} has expired",
+    "canary": "no: key {id} is a canary, which never works: where did you find it?",
     "policy": "no: key {id} follows a key policy that the configuration does not have any more",
+    # Of derived keys alone.
+    "sealed": "no: nothing that is derived from key {id} works: {why}",
+    "not understood": "no: key {id} lives, and one of the caveats is not understood: update authproxy, or derive anew",
+    "ended": "no: key {id} lives, and this derived key of it was ended, or one that it was made of",
+    "caveat": "no: key {id} lives, and this derived key of it {why}",
 }
 
 
@@ -55,28 +67,47 @@ def verify(config_path: Path, out: Output, source: Path | None) -> Exit:
 
     Exit status 0: it does. 3: it does not, and the answer says why.
     """
-    config = load_config(config_path)
-    found = asyncio.run(_verify(config, read_key(source, "--file")))
-    problem, record = found.problem, found.record
-    if problem is None and record is not None and record.policy not in config.policy.key_policies:
-        problem = "policy"
+    config, at = load_config(config_path), int(time.time())
+    found = asyncio.run(_verify(config, read_key(source, "--file"), at))
+    problem, why, record = found.problem, found.why, found.record
+    if problem is None and record is not None:
+        problem, why = _by_rules(config, record, found.caveats, at)
     document: dict[str, object] = {"valid": problem is None, "problem": problem, "id": record.id if record else None}
     if record is not None and problem is None:
         may = allowed(config, record)
-        expires = moment(record.expires)
-        document |= {"owner": record.owner, "policy": record.policy, "allow": list(may), "expires": expires}
-        end, may_do = expires or "it is revoked", ", ".join(may) or "nothing"
-        line = f"yes: key {record.id} of {record.owner} works until {end}: it may {may_do}"
+        document |= {"owner": record.owner, "policy": record.policy, "allow": list(may)}
+        document |= {"expires": moment(record.expires)}
+        document |= {} if found.caveats is None else {"caveats": told(found.caveats)}
+        line = _yes(record, found.caveats, ", ".join(may) or "nothing")
     else:
-        line = WHY[problem or "unknown"].format(id=document["id"])
+        line = WHY[problem or "unknown"].format(id=document["id"], why=why)
     out.document(document, [line])
     return Exit.DONE if problem is None else Exit.NO
 
 
-async def _verify(config: "Config", text: str) -> "Verification":
+def _yes(record: KeyRecord, caveats: tuple[Caveat, ...] | None, may: str) -> str:
+    key = f"key {record.id} of {record.owner}"
+    if caveats is not None:
+        return f"yes: this is derived from {key}, which may {may}; it leaves this of that: {told(caveats)}"
+    only = ", by what is derived from it alone" if record.derive_only else ""
+    return f"yes: {key} works until {moment(record.expires) or 'it is revoked'}: it may {may}{only}"
+
+
+def _by_rules(
+    config: "Config", record: KeyRecord, caveats: tuple[Caveat, ...] | None, at: int
+) -> tuple[str | None, str | None]:
+    """Say what stands in the way of a key that is right: a policy that is gone, or the end of what was derived."""
+    if followed(config.policy, record) is None:
+        return "policy", None
+    lifetimes = [each for each in caveats or () if isinstance(each, Lifetime)]
+    over = narrowed(lifetimes, Access(Action.READ, ANY, None), None, now=at, whole=False)
+    return (None, None) if over is None else ("caveat", over.reason)
+
+
+async def _verify(config: "Config", text: str, at: int) -> "Verification":
     async with opened(config) as store, key_authority(config, store) as authority:
         try:
-            return await authority.verify(text, now=int(time.time()))
+            return await authority.verify(text, now=at)
         except Refused as refused:
             raise Failure(refused.denial.reason) from None
 

@@ -12,12 +12,21 @@ from typing import TypeVar
 from authproxy.config import listening, values
 from authproxy.config.databases import is_postgres
 from authproxy.config.document import Document, Loc
+from authproxy.config.leaks import identifiers_apart
+from authproxy.config.masters import former_beside_current
 from authproxy.config.problem import Problem
+from authproxy.config.publishers import (
+    claims_that_tell,
+    issuers_of_their_own,
+    keys_of_their_kind,
+    publishers_apart,
+)
 from authproxy.config.secrets import secret
 from authproxy.config.settings import FlavourName, Limits
 from authproxy.config.webhooks import names_apart
 from authproxy.domain.grants import ANY, Pattern
 from authproxy.domain.refusal import quoted
+from authproxy.domain.rules import Requirement
 from authproxy.domain.sizes import exact
 
 _T = TypeVar("_T")
@@ -90,6 +99,16 @@ def sizes_over_the_limit(document: Document) -> None:
             document.report((*loc, "max_size"), sentence)
 
 
+def signed_with_a_master_key(document: Document) -> None:
+    """Refuse a rule for derived keys alone where none is taken, so that nobody could upload."""
+    if document.get("keys", "master_key") is not None or document.is_bad(("keys", "master_key")):
+        return
+    for loc in _listed(document, "packages"):
+        if document.get(*loc, "require") == Requirement.SIGNED and document.get(*loc, "enforce") is not False:
+            sentence = "require: signed takes a keys.master_key: without one no derived key is taken, so nobody may"
+            document.report((*loc, "require"), sentence)
+
+
 def whole_account(document: Document) -> None:
     """Refuse half of the proxy's account in the index."""
     for one, other in (("username", "password"), ("password", "username")):
@@ -133,7 +152,7 @@ def _grants(document: Document) -> list[Loc]:
 def indexes_that_are_there(document: Document) -> None:
     """Refuse a grant or a rule for an index that no upload goes to: it is misspelt. Bases may still be read."""
     flavour, known = document.get("backend", "flavour"), document.get("backend", "indexes")
-    for loc in [*_grants(document), *_listed(document, "packages")]:
+    for loc in [*_grants(document), *_listed(document, "packages"), *_listed(document, "publishers")]:
         named, actions = document.get(*loc, "indexes"), document.get(*loc, "actions")
         if named is not None and flavour == FlavourName.PYPISERVER:
             document.report((*loc, "indexes"), "pypiserver is one index: take indexes out", key=True)
@@ -179,6 +198,7 @@ def store_alone(document: Document) -> None:
 CHECKS: tuple[Callable[[Document], None], ...] = (
     unreachable_rules,
     sizes_over_the_limit,
+    signed_with_a_master_key,
     whole_account,
     indexes_of_devpi,
     opened_of_devpi,
@@ -186,4 +206,10 @@ CHECKS: tuple[Callable[[Document], None], ...] = (
     *listening.CHECKS,
     names_apart,
     store_alone,
+    identifiers_apart,
+    former_beside_current,
+    keys_of_their_kind,
+    claims_that_tell,
+    issuers_of_their_own,
+    publishers_apart,
 )

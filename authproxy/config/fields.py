@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator
 from pydantic import WithJsonSchema as Schema
 
 from authproxy.config import databases, listening, values
@@ -10,6 +10,10 @@ from authproxy.config.settings import Address, Network, SecretReference, SecretS
 from authproxy.domain.grants import PATTERN_LIMIT, Pattern
 from authproxy.domain.rules import Rate, VersionPattern
 
+# Of every mapping: no key that is not named there, no value of another type.
+STRICT: Final = ConfigDict(
+    strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+)
 # A count that every integer column holds.
 COUNT_LIMIT: Final = 2**31 - 1
 

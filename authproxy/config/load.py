@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from authproxy.config.checks import CHECKS, read_password
 from authproxy.config.databases import is_postgres
+from authproxy.config.leaks import leak_reports, read_report_keys
 from authproxy.config.listening import doubt_about_addresses, read_tls, tls_files
+from authproxy.config.masters import read_master_keys
 from authproxy.config.model import (
     WORDS,
     BackendSection,
@@ -19,6 +22,7 @@ from authproxy.config.model import (
     WebhookSection,
 )
 from authproxy.config.problem import ConfigProblems
+from authproxy.config.publishers import built, certificates_that_are_there, trusted_publishing
 from authproxy.config.reader import read
 from authproxy.config.settings import (
     LET_READ,
@@ -28,6 +32,7 @@ from authproxy.config.settings import (
     KeySettings,
     Limits,
     LogSettings,
+    MasterKeys,
     RecordSettings,
     ThrottleSettings,
     Timeouts,
@@ -56,6 +61,10 @@ def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = Tru
     store_password, doubt = read_password(document, base, env, "store_password") if secrets else (None, None)
     open_key = read_tls(document, base, env) if secrets else None
     signing, doubts = read_signing_keys(document, base, env) if secrets else ({}, ())
+    master, former, worries = read_master_keys(document, base, env) if secrets else (None, (), ())
+    reporters = read_report_keys(document, base) if secrets else {}
+    if secrets:
+        certificates_that_are_there(document, base)
     if model is not None and not is_postgres(model.store) and "?" in str(base / model.store):
         document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
     if document.problems or model is None:
@@ -65,17 +74,20 @@ def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = Tru
     config = replace(
         _config(path.absolute(), model, password),
         webhooks=webhooks,
+        masters=MasterKeys(master, former, model.keys.master_key, tuple(model.keys.former_master_keys)),
+        leak_reports=leak_reports(model.leak_reports, reporters),
         store_password=store_password,
         tls=tls_files(model.tls, base, env) if model.tls else None,
     )
     if config.nobody_reads:
         warnings.append(document.problem(("reads",), f"{NOBODY_READS}: {LET_READ}"))
-    return replace(config, warnings=(*warnings, *doubts))
+    return replace(config, warnings=(*warnings, *doubts, *worries))
 
 
 def _config(file: Path, model: FileSection, password: str | None) -> Config:
-    server = is_postgres(model.store)
+    server, policy = is_postgres(model.store), _policy(model)
     database = Path(os.path.normpath(file.parent / ("authproxy.db" if server else model.store)))
+    host = urlsplit(model.public_url).netloc
     return Config(
         file=file,
         listen=model.listen,
@@ -86,7 +98,7 @@ def _config(file: Path, model: FileSection, password: str | None) -> Config:
         state_directory=file.parent / model.state_directory if model.state_directory else database.parent,
         reads=model.reads,
         keys=KeySettings(model.keys.prefix, model.keys.lifetime, model.keys.pause_unused),
-        policy=_policy(model),
+        policy=policy,
         trusted_proxies=tuple(model.trusted_proxies),
         limits=Limits(model.limits.max_upload, model.limits.spool_memory, model.limits.upload_deadline),
         throttle=ThrottleSettings(model.throttle.failures, model.throttle.window),
@@ -97,6 +109,7 @@ def _config(file: Path, model: FileSection, password: str | None) -> Config:
         socket_mode=model.socket_mode,
         proxy_protocol=model.proxy_protocol,
         workers=model.workers,
+        trusted_publishing=trusted_publishing(model.trusted_publishing, policy.publishers, host, file.parent),
     )
 
 
@@ -122,7 +135,9 @@ def _webhook(section: WebhookSection, secret: bytes | None) -> Webhook:
 def _policy(model: FileSection) -> Policy:
     policies = {name: _key_policy(name, section, model) for name, section in model.key_policies.items()}
     rules = tuple(_rule(position, section) for position, section in enumerate(model.packages))
-    return Policy(MappingProxyType(policies), rules, PasswordRule(model.passwords.uploads, model.passwords.until))
+    publishers = {each.label: each for each in map(built, model.publishers)}
+    passwords = PasswordRule(model.passwords.uploads, model.passwords.until)
+    return Policy(MappingProxyType(policies), rules, passwords, MappingProxyType(publishers))
 
 
 def _grant(section: GrantSection) -> Grant:
@@ -154,6 +169,7 @@ def _rule(position: int, section: PackageSection) -> PackageRule:
         overwrite=section.overwrite,
         versions=tuple(section.versions),
         metadata=section.metadata,
+        attestations=section.attestations,
         passwords=section.passwords,
         enforce=section.enforce,
     )

@@ -13,6 +13,7 @@ from authproxy.config import values
 from authproxy.config.fields import (
     SECRET_SCHEMA,
     STORE_SCHEMA,
+    STRICT,
     AddressText,
     Count,
     Duration,
@@ -35,6 +36,8 @@ from authproxy.config.fields import (
     default,
     text,
 )
+from authproxy.config.leaks import NOBODYS, LeakReportsSection
+from authproxy.config.publishing import PublisherSection, TrustedPublishingSection
 from authproxy.config.settings import (
     Address,
     FlavourName,
@@ -49,6 +52,7 @@ from authproxy.config.settings import (
     ThrottleSettings,
     Timeouts,
 )
+from authproxy.domain.attestations import AttestationRule
 from authproxy.domain.events import Event
 from authproxy.domain.grants import MAKING, Action
 from authproxy.domain.names import Filetype
@@ -68,9 +72,7 @@ WORDS: Final = frozenset({("metadata", str(MetadataCheck.OFF))})
 class _Section(BaseModel):
     """What holds for every mapping of the file: no key that is not named here, no value of another type."""
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = STRICT
 
 
 class TimeoutSection(_Section):
@@ -122,6 +124,10 @@ class KeySection(_Section):
     """How long a key lives whose policy says nothing else."""
     pause_unused: Idle = default(_KEYS.pause_unused, values.NEVER)
     """After how long without a use the server pauses a key whose policy says nothing else."""
+    master_key: Annotated[SecretReference | None, PlainValidator(values.secret_reference), SECRET_SCHEMA] = None
+    """Where the key stands under which the store's secrets of derived keys are sealed; left out: there are none."""
+    former_master_keys: list[Annotated[SecretReference, PlainValidator(values.secret_reference), SECRET_SCHEMA]] = []
+    """Those before it, until `authproxy db rekey` has ended."""
 
 
 class GrantSection(_Section):
@@ -188,6 +194,8 @@ class PackageSection(_Section):
     """Which versions are taken: globs or PEP 440 specifiers, one of which must match; all where this is left out."""
     metadata: Annotated[MetadataCheck, Field(strict=False)] = MetadataCheck.VERIFY
     """Whether the name and version inside the file must be those of its filename."""
+    attestations: Annotated[AttestationRule, Field(strict=False)] = AttestationRule.ALLOW
+    """Whether an upload has to carry an attestation of a publisher of the package (PEP 740)."""
     passwords: Annotated[Passwords | None, Field(strict=False)] = None
     """What becomes of an upload with the index's own password; passwords.uploads where this is left out."""
     enforce: bool = True
@@ -280,6 +288,10 @@ class FileSection(_Section):
     """What keys may do."""
     packages: list[PackageSection] = []
     """What holds for packages, whoever asks: the first that matches. No match, no upload, no push, no delete."""
+    publishers: list[PublisherSection] = []
+    """Whose CI gets a key for a few minutes, without any that it would have to keep."""
+    trusted_publishing: TrustedPublishingSection = TrustedPublishingSection()
+    """What holds for all publishers."""
     trusted_proxies: list[ProxyText] = []
     """Whose X-Forwarded-For, or PROXY protocol header, is believed; unix: of whoever may open our unix socket."""
     limits: LimitSection = LimitSection()
@@ -288,6 +300,8 @@ class FileSection(_Section):
     """When failed logins have to wait."""
     record: RecordSection = RecordSection()
     """What was decided, and for how long that is kept."""
+    leak_reports: LeakReportsSection = NOBODYS
+    """Who may report keys that were found where they do not belong."""
     webhooks: list[WebhookSection] = []
     """Who is told of what, by signed messages."""
     log: LogSection = LogSection()

@@ -19,7 +19,7 @@ _TAB: Final = "    "
 _INDENT: Final = "    "
 _HIDDEN: Final = "(not shown)"
 
-_SECRET_WORD: Final = re.compile(r"pass|pwd|secret|token|credential|api[-_]?key", re.IGNORECASE)
+_SECRET_WORD: Final = re.compile(r"pass|pwd|secret|token|credential|(?:api|master)[-_]?key", re.IGNORECASE)
 # From here on a line may hold a secret: after a key that sounds like one, or in front of the @ of a URL.
 _SECRET_PLACES: Final = (
     re.compile(rf"(?:{_SECRET_WORD.pattern})[\w-]*[\"']?\s*[:=]\s?", re.IGNORECASE),
@@ -28,7 +28,7 @@ _SECRET_PLACES: Final = (
 )
 # A reference to a secret is none, and what is wrong with it can be seen.
 _REFERENCE: Final = re.compile(
-    r"\s*(?:(?:password|-?\s*secret):\s*)?\{?\s*(?:file|env|credential):\s*[^\s,{}:\"']+\s*\}?\s*(?:#.*)?"
+    r"\s*(?:(?:password|master_key|-?\s*secret):\s*)?\{?\s*(?:file|env|credential):\s*[^\s,{}:\"']+\s*\}?\s*(?:#.*)?"
 )
 
 

@@ -34,7 +34,7 @@ def secret(reference: SecretReference, base: Path, env: Mapping[str, str]) -> Se
     return _SOURCES[reference.source](reference.name, base, env)
 
 
-def _at_once(path: str, flags: int) -> int:
+def at_once(path: str, flags: int) -> int:
     """Open without waiting: a FIFO that nobody writes to would hold up the start for ever."""
     return os.open(path, flags | os.O_NONBLOCK)
 
@@ -43,7 +43,7 @@ def _from_file(name: str, base: Path, _env: Mapping[str, str]) -> Secret:
     path = base / name
     shown = f"'{path}'"
     try:
-        with open(path, "rb", opener=_at_once) as file:
+        with open(path, "rb", opener=at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise ValueError(f"{shown} is no regular file: the secret stands in one")

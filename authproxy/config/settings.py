@@ -146,6 +146,16 @@ class KeySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MasterKeys:
+    """Under what the MAC keys of derived keys are sealed: the one in use, and what was sealed under before."""
+
+    current: bytes | None = field(default=None, repr=False)  # None: there is none, or it was not read
+    former: tuple[bytes, ...] = field(default=(), repr=False)
+    current_from: SecretReference | None = None
+    former_from: tuple[SecretReference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one upload may take."""
 
@@ -180,6 +190,60 @@ class Webhook:
     events: frozenset[Event]
 
 
+class LeakAction(StrEnum):
+    """What becomes of a key that somebody reported to have found."""
+
+    REVOKE = "revoke"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportKey:
+    """A public key that reports of found keys are signed with."""
+
+    id: str
+    pem: bytes | None  # None: it was not read
+    file: str  # as the configuration names it
+
+
+@dataclass(frozen=True, slots=True)
+class LeakReports:
+    """Whose reports of found keys are believed. It is on where there are keys."""
+
+    action: LeakAction = LeakAction.REVOKE
+    keys: tuple[ReportKey, ...] = ()
+
+
+class Algorithm(StrEnum):
+    """What an issuer of tokens may sign with."""
+
+    RS256 = "RS256"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    EDDSA = "EdDSA"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """An issuer whose tokens are taken, and what of it is not as usual."""
+
+    url: str  # what `iss` has to say, to the letter
+    algorithms: frozenset[Algorithm] = frozenset({Algorithm.RS256})
+    audience: str | None = None  # None: that of the installation
+    audience_in_list: bool = False
+    keys_url: str | None = None  # None: its discovery document says
+    ca_file: Path | None = None  # absolute
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedPublishing:
+    """What holds for all trusted publishers. It is on where there are any."""
+
+    audience: str = ""
+    issuers: tuple[IssuerSettings, ...] = ()  # each one that a publisher names, once
+    attestation_root: Path | None = None  # absolute; None: attestations are not verified
+
+
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """What the server writes about itself."""
@@ -208,6 +272,9 @@ class Config:
     record: RecordSettings
     log: LogSettings
     webhooks: tuple[Webhook, ...] = ()
+    masters: MasterKeys = MasterKeys()
+    trusted_publishing: TrustedPublishing = TrustedPublishing()
+    leak_reports: LeakReports = LeakReports()
     store_password: str | None = field(default=None, repr=False)  # of the PostgreSQL user
     store_password_from: SecretReference | None = None
     store_grace: int = 0  # seconds for which a lost database is bridged for those who read

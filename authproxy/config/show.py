@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from authproxy.config.listening import shown_proxy
+from authproxy.config.publishers import shown_publisher, shown_trusted_publishing
 from authproxy.config.settings import (
     BackendSettings,
     Config,
+    LeakReports,
     SecretReference,
     SecretSource,
     TlsFiles,
@@ -39,13 +41,11 @@ def shown(config: Config) -> dict[str, Any]:
             "state_directory": str(config.state_directory),
             "reads": str(config.reads),
             "passwords": _passwords(config.policy.passwords),
-            "keys": {
-                "prefix": config.keys.prefix,
-                "lifetime": _lifetime(config.keys.lifetime),
-                "pause_unused": _lifetime(config.keys.pause_unused),
-            },
+            "keys": _keys(config),
             "key_policies": {name: _key_policy(each) for name, each in config.policy.key_policies.items()},
             "packages": [_rule(each) for each in config.policy.packages],
+            "publishers": [shown_publisher(each) for each in config.policy.publishers.values()],
+            "trusted_publishing": shown_trusted_publishing(config.trusted_publishing),
             "trusted_proxies": [shown_proxy(each) for each in config.trusted_proxies],
             "limits": {
                 "max_upload": _in_units(config.limits.max_upload, BYTES),
@@ -59,6 +59,7 @@ def shown(config: Config) -> dict[str, Any]:
             "record": _without_none(
                 {"keep": None if config.record.keep is None else _in_units(config.record.keep, SECONDS)}
             ),
+            "leak_reports": _leak_reports(config.leak_reports),
             "webhooks": [_webhook(each) for each in config.webhooks],
             "log": {"level": str(config.log.level), "format": str(config.log.format)},
         }
@@ -99,6 +100,18 @@ def _tls(files: TlsFiles | None) -> dict[str, Any] | None:
         name: str(path) if reference.source is SecretSource.FILE else _reference(reference)
         for name, (path, reference) in pair.items()
     }
+
+
+def _keys(config: Config) -> dict[str, Any]:
+    return _without_none(
+        {
+            "prefix": config.keys.prefix,
+            "lifetime": _lifetime(config.keys.lifetime),
+            "pause_unused": _lifetime(config.keys.pause_unused),
+            "master_key": _reference(config.masters.current_from),
+            "former_master_keys": [_reference(each) for each in config.masters.former_from] or None,
+        }
+    )
 
 
 def _backend(backend: BackendSettings) -> dict[str, Any]:
@@ -145,13 +158,17 @@ def _key_policy(policy: KeyPolicy) -> dict[str, Any]:
 
 
 def _webhook(webhook: Webhook) -> dict[str, Any]:
-    reference = webhook.secret_from
     return {
         "name": webhook.name,
         "url": webhook.url,
-        "secret": {str(reference.source): reference.name},
+        "secret": _reference(webhook.secret_from),
         "events": sorted(map(str, webhook.events)),
     }
+
+
+def _leak_reports(reports: LeakReports) -> dict[str, Any] | None:
+    keys = [{"id": each.id, "key": {"file": each.file}} for each in reports.keys]
+    return {"action": str(reports.action), "keys": keys} if keys else None
 
 
 def _passwords(rule: PasswordRule) -> dict[str, Any]:
@@ -169,6 +186,7 @@ def _rule(rule: PackageRule) -> dict[str, Any]:
             "overwrite": str(rule.overwrite),
             "versions": [each.text for each in rule.versions],
             "metadata": str(rule.metadata),
+            "attestations": str(rule.attestations),
             "passwords": None if rule.passwords is None else str(rule.passwords),
             "enforce": rule.enforce,
         }

@@ -8,6 +8,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from authproxy.domain.attestations import NOTHING, Attested
+from authproxy.domain.caveats import Caveat, write_derivation
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.names import Artifact, ProjectName
@@ -30,7 +32,9 @@ class PrincipalKind(StrEnum):
 class Principal:
     """Who asks, proved. Only `authority.Authority` makes one that holds a key, only the index one that has a password.
 
-    `user` is the name that a password belongs to, printable ASCII.
+    `user` is the name that a password belongs to, printable ASCII. `caveats` are those of a derived key, in the order
+    in which they were added, and `derived` is what it is called; both are None for the key itself. `lineage` names
+    those that it was made of and itself.
     """
 
     kind: PrincipalKind
@@ -38,13 +42,23 @@ class Principal:
     key: KeyRecord | None = None
     public_id: str | None = None
     user: str | None = None
+    caveats: tuple[Caveat, ...] | None = None
+    derived: str | None = None
+    lineage: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What logs, the record and error messages call this principal."""
         if self.user is not None:
             return f"user {quoted(self.user)}"
+        if self.caveats is not None:
+            return f"derived key {self.public_id}.{self.derived}"
         return f"key {self.public_id}" if self.public_id else str(self.kind)
+
+    @property
+    def derivation(self) -> str | None:
+        """What the record keeps of a derived key, as JSON: its name and its caveats. None for the key itself."""
+        return None if self.caveats is None else write_derivation(self.derived or "", self.caveats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,7 @@ class Access:
     sha256: str | None = None  # lower-case hex, of the file
     version: str | None = None  # canonical; of a delete or a push, which concern a whole release
     source: str | None = None  # the index that a push takes from; `index` is the one that it writes to
+    attested: Attested = NOTHING  # the attestations of an upload
 
 
 class Outcome(StrEnum):
@@ -69,5 +84,5 @@ class Outcome(StrEnum):
     REMOVED = "removed"  # the index said yes to a delete
     REFUSED = "refused"  # the index said no
     FAILED = "failed"  # the index never saw the whole of it
-    DIFFERENT = "different"  # found later: the index has other bytes under the name of what it was sent
+    DIFFERENT = "different"  # found later: the index has other bytes under the name of what it was sent, or nothing
     UNKNOWN = "unknown"  # the whole went out and no clear answer came: only the index itself can tell

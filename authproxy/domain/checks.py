@@ -3,25 +3,36 @@
 This room takes the rule's side alone. What a key may do stands in `authproxy.domain.policy`, which asks here.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.attestations import AttestationRule, is_of, signers
 from authproxy.domain.explanation import Trail
 from authproxy.domain.grants import Action
+from authproxy.domain.keys import KeyKind
 from authproxy.domain.names import Filetype
+from authproxy.domain.narrowing import signed
 from authproxy.domain.passwords import WAY_OVER, PasswordRule, Passwords
-from authproxy.domain.refusal import Code, Denial, quoted
+from authproxy.domain.publishers import Publisher
+from authproxy.domain.refusal import Code, Denial, listed, quoted
 from authproxy.domain.rules import PackageRule, Policy, Requirement, rules_for
 from authproxy.domain.sizes import exact, over
 
-# Three texts of this length and the rest of a sentence fit into a reason phrase of 500 characters.
-_LISTED: Final = 3
-_LISTED_LENGTH: Final = 60
-
 # Who meets a requirement. One without a line here is met by nobody.
-_MEETS: Final = {Requirement.KEY: (PrincipalKind.KEY, PrincipalKind.PASSWORD)}
+_MEETS: Final = {
+    Requirement.KEY: (PrincipalKind.KEY, PrincipalKind.PASSWORD),
+    Requirement.SIGNED: (PrincipalKind.KEY,),
+}
+
+# What to do instead of sending a key as it is.
+EXEC: Final = "run authproxy exec -- twine upload dist/*"
+PUBLISH: Final = (
+    "run in the CI, without a key, uv publish --trusted-publishing always, "
+    "or authproxy exec --oidc -- twine upload dist/*"
+)
+_DERIVE: Final = "send what authproxy derive --expires 5m makes of the key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +47,37 @@ class Question:
     whole: bool = True  # an upload names its file and size; a person who asks may leave them open
     placed: bool = True  # and from where it would come
     filetype: Filetype | None = None  # of a file that has no name yet
-
-
-def listed(texts: Sequence[str]) -> str:
-    """Join the first few of them for a sentence."""
-    shown = [text if len(text) <= _LISTED_LENGTH else text[: _LISTED_LENGTH - 3] + "..." for text in texts]
-    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
-    return ", ".join(shown[:_LISTED]) + more or "nothing"
+    publishers: Mapping[str, Publisher] = field(default_factory=dict)  # whose attestations count
 
 
 def _requirement(question: Question, rule: PackageRule) -> Denial | str:
+    if rule.require is Requirement.TRUSTED_PUBLISHER:
+        return _published(question, rule)
     if question.principal.kind not in _MEETS.get(rule.require, ()):
         return Denial(Code.NOT_ALLOWED, f"{rule.label} requires {quoted(rule.require)}, which this is not")
     if question.principal.kind is PrincipalKind.PASSWORD:
         return _password(question, rule)
+    if rule.require == Requirement.SIGNED and (unsigned := _unsigned(question)):
+        instead = EXEC if question.access.action is Action.UPLOAD else _DERIVE
+        return Denial(Code.NOT_ALLOWED, f"{rule.label} requires {quoted(rule.require)}: {unsigned}, {instead}")
     return f"it requires {quoted(rule.require)}, which this is"
+
+
+def _published(question: Question, rule: PackageRule) -> Denial | str:
+    key, action = question.principal.key, question.access.action
+    if key is not None and key.kind is KeyKind.MINTED:
+        return f"it requires {quoted(rule.require)}, whose key this is"
+    instead = PUBLISH if action is Action.UPLOAD else f"and what such a one gets may {action} nothing"
+    reason = f"{rule.label} requires {quoted(rule.require)}, which {question.principal.name} is not: {instead}"
+    return Denial(Code.NOT_ALLOWED, reason)
+
+
+def _unsigned(question: Question) -> str | None:
+    who = question.principal
+    if who.caveats is None:
+        return f"{who.name} came as it is"
+    why = signed(who.caveats, question.now)
+    return why and f"{who.name} is none that will do, {why}"
 
 
 def _password(question: Question, rule: PackageRule) -> Denial | str:
@@ -100,18 +127,41 @@ def _size(question: Question, rule: PackageRule) -> Denial | str:
     return f"{size} bytes are at most {exact(rule.max_size)}"
 
 
+def _attestations(question: Question, rule: PackageRule) -> Denial | str:
+    access = question.access
+    if rule.attestations is AttestationRule.ALLOW or access.project is None:
+        return "it asks for no attestation"
+    whose = signers(question.publishers.values(), access.project)
+    nobody = "a publisher of kind github or gitlab that may upload it, which the configuration does not have"
+    jobs = listed([quoted(each.label) for each in whose]) if whose else nobody
+    if not (question.whole or access.action is Action.PUSH):
+        return f"no file was named; it takes one with an attestation of {jobs}"
+    found = [each for each in access.attested.found if any(is_of(each, publisher) for publisher in whose)]
+    if found:
+        said = "verified" if found[0].verified else "as it claims, not verified"
+        return f"it has an attestation of {quoted(found[0].publisher)}, {said}"
+    others = [quoted(each.publisher) for each in access.attested.found]
+    has = access.attested.flaw or (f"this has one of {listed(others)}" if others else "this has none")
+    return Denial(Code.ATTESTATION, f"{rule.label} requires an attestation of {jobs}, and {has}")
+
+
 _Check = Callable[[Question, PackageRule], Denial | str]
 _WHO: Final[tuple[tuple[str, _Check], ...]] = (("require", _requirement),)
-_WHAT: Final[tuple[tuple[str, _Check], ...]] = (("filetypes", _filetype), ("versions", _version), ("max_size", _size))
+_WHAT: Final[tuple[tuple[str, _Check], ...]] = (
+    ("filetypes", _filetype),
+    ("versions", _version),
+    ("max_size", _size),
+    ("attestations", _attestations),
+)
 
 
 def ruled(trail: Trail, policy: Policy, question: Question) -> PackageRule | Denial:
     """Find the rule of an upload, a push or a delete, and ask all that it asks of such.
 
-    What may come in says nothing of what may go: `filetypes`, `versions` and `max_size` are not asked of a delete, or a
-    release that a stricter rule lets in no more could never be cleaned up.
+    What may come in says nothing of what may go: of `filetypes`, `versions`, `max_size` and `attestations` a delete is
+    asked none, or a release that a stricter rule lets in no more could never be cleaned up.
     """
-    access = question.access
+    access, question = question.access, replace(question, publishers=policy.publishers)
     if access.project is None or (question.whole and (access.artifact is None or access.size is None)):
         wanted = (
             "an upload names a project, a file and its size" if question.whole else "name the project that it is about"

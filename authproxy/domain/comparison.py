@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from authproxy.domain.effects import Difference, Effect, by_count, by_set, limit, period, together
 from authproxy.domain.grants import ANY, Action, Grant, format_grant
 from authproxy.domain.networks import within
+from authproxy.domain.publishers import Publisher
 from authproxy.domain.rulechanges import TAKEN, RuleChange, rule_changes
-from authproxy.domain.rules import KeyPolicy, Policy, Rate
+from authproxy.domain.rules import KeyPolicy, Policy, Rate, policy_of
 
 __all__ = ["Comparison", "Difference", "Effect", "PolicyChange", "RuleChange", "compare"]
 
@@ -24,7 +25,7 @@ _MAKES_NOTHING = frozenset({Action.READ, Action.DELETE})
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """What becomes of the keys of one key policy."""
+    """What becomes of the keys of one key policy, or of one trusted publisher."""
 
     policy: str
     differences: tuple[Difference, ...]
@@ -42,11 +43,12 @@ class Comparison:
     policies: tuple[PolicyChange, ...]
     rules: tuple[RuleChange, ...]
     passwords: tuple[Difference, ...]  # what the file says for every package that has no word of its own
+    publishers: tuple[PolicyChange, ...] = ()  # by label
 
     @property
     def effect(self) -> Effect:
         """All changes together: SAME where no answer changes."""
-        found = [each.effect for each in self.policies] + [each.effect for each in self.rules]
+        found = [each.effect for each in self.policies + self.publishers] + [each.effect for each in self.rules]
         return together(found + [each.effect for each in self.passwords])
 
 
@@ -59,7 +61,33 @@ def compare(old: Policy, new: Policy, indexes: Sequence[str]) -> Comparison:
         tuple(each for each in changes if each.differences),
         rule_changes(old, new, indexes),
         tuple(_passwords(old, new)),
+        publisher_changes(old, new),
     )
+
+
+def publisher_changes(old: Policy, new: Policy) -> tuple[PolicyChange, ...]:
+    """Say what becomes of the tokens of trusted publishers, and of the keys that were minted for them."""
+    labels = sorted({*old.publishers, *new.publishers})
+    pairs = ((label, old.publishers.get(label), new.publishers.get(label)) for label in labels)
+    changes = (PolicyChange(label, tuple(_publisher(before, after))) for label, before, after in pairs)
+    return tuple(each for each in changes if each.differences)
+
+
+def _publisher(before: Publisher | None, after: Publisher | None) -> Iterator[Difference]:
+    if after is None:
+        told = "it is gone: its tokens get no key, and the keys that were minted for them end"
+        yield Difference(Effect.NARROWS, "publisher", told)
+    elif before is None:
+        told = f"it is new: its tokens get keys that may {format_grant(after.grant)}"
+        yield Difference(Effect.WIDENS, "publisher", told)
+    else:
+        # What tells publishers apart stands in the label, and that is the same: ids alone may differ.
+        gone, come = (set(one.checks) - set(other.checks) for one, other in ((before, after), (after, before)))
+        for check in sorted(gone | come, key=lambda check: (check.claim, check.wanted)):
+            effect = Effect.WIDENS if check in gone else Effect.NARROWS
+            word = "no longer asked" if check in gone else "asked now"
+            yield Difference(effect, "claims", f"{check.claim} {' or '.join(check.wanted)} is {word}")
+        yield from _policy(policy_of(before), policy_of(after))
 
 
 def _passwords(old: Policy, new: Policy) -> Iterator[Difference]:

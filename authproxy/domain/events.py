@@ -17,7 +17,7 @@ class Event(StrEnum):
     UPLOAD_DONE = "upload.done"  # the index has the file
     UPLOAD_FAILED = "upload.failed"  # it was admitted, and the index does not have it
     UPLOAD_REFUSED = "upload.refused"  # by this proxy
-    UPLOAD_DIFFERENT = "upload.different"  # an alarm: the index has other bytes than were uploaded
+    UPLOAD_DIFFERENT = "upload.different"  # an alarm: the index has other bytes than were uploaded, or has lost them
     PUSH_DONE = "push.done"  # one for each file of the release
     PUSH_FAILED = "push.failed"
     PUSH_REFUSED = "push.refused"
@@ -31,6 +31,9 @@ class Event(StrEnum):
     KEY_RESUMED = "key.resumed"
     KEY_REVOKED = "key.revoked"
     KEY_EXPIRING = "key.expiring"  # 30, 7 and 1 days before
+    KEY_ENDED = "key.ended"  # one that was derived from it, by whoever had that, or because it was found
+    KEY_LEAKED = "key.leaked"  # somebody who is known here has found it where it does not belong
+    KEY_CANARY = "key.canary"  # an alarm: somebody uses a key that is there to be found
 
 
 # What the record says of a refusal; the other ends of a decision are an Outcome.

@@ -2,7 +2,8 @@
 
 What a policy, a key's own grants and the package's rule say is the same for all keys that name the same of both, so it
 is asked once for each; a key's own life, networks and count are then a few comparisons. `Judge` answers for each key
-what `policy.explain` would (a test holds them equal). This room knows no store: it is handed the keys.
+what `policy.explain` would (a test holds them equal). What only a derived key may (`require: signed`) counts as what
+its key can. This room knows no store: it is handed the keys.
 """
 
 from collections.abc import Iterator
@@ -11,13 +12,15 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.caveats import Lifetime
 from authproxy.domain.explanation import Admission
-from authproxy.domain.grants import MAKING, Grant
-from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.domain.grants import MAKING, Action, Grant
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord
 from authproxy.domain.names import Filetype
 from authproxy.domain.networks import lets_in, shared
 from authproxy.domain.policy import explain
-from authproxy.domain.rules import Network, Policy
+from authproxy.domain.publishers import Publisher
+from authproxy.domain.rules import Network, Policy, Requirement, followed, rule_for
 
 # So many kinds are remembered, about 10 MB. A million keys may each have grants of their own.
 KINDS: Final = 10_000
@@ -27,6 +30,11 @@ NOWHERE: Final = IPv4Address(0)
 
 # A key that has no trait of its own, so that its answer is that of its policy, its grants and the rule.
 _PLAIN: Final = KeyRecord(KeyId("0" * 12), "", "", "", (), (), None, 0, 0, None, paused=False, revoked=None, secrets=())
+
+
+def minted(publisher: Publisher) -> KeyRecord:
+    """Make a key as a publisher's token would get one, to ask about; it is nobody's."""
+    return replace(_PLAIN, kind=KeyKind.MINTED, publisher=publisher.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class Holder:
     admission: Admission
     networks: tuple[Network, ...]  # empty: from everywhere
     uses_left: int | None  # None: no limit
+    derived: bool = False  # not by the key as it is, only by what is derived from it
 
 
 @dataclass(slots=True)
@@ -57,22 +66,36 @@ class Judge:
 
     policy: Policy
     asked: Asked
-    _found: dict[tuple[str, tuple[Grant, ...]], Admission | None] = field(default_factory=dict)
+    _found: dict[tuple[KeyKind, str, tuple[Grant, ...]], Admission | None] = field(default_factory=dict)
+    signed: bool = field(init=False)  # whether the package takes nothing but derived keys
+
+    def __post_init__(self) -> None:
+        self.signed = self._signs()
 
     def policies(self) -> Iterator[str]:
         """Name the key policies whose keys are worth asking: a key's own grants only narrow what its policy allows."""
-        return (name for name in self.policy.key_policies if self.admission(name, ()) is not None)
+        return (name for name in self.policy.key_policies if self._admission(replace(_PLAIN, policy=name)) is not None)
 
-    def admission(self, policy_name: str, grants: tuple[Grant, ...]) -> Admission | None:
-        """Say what becomes of the question for a key without a trait of its own; None for no."""
-        kind, access = (policy_name, grants), self.asked.access
+    def publishers(self) -> Iterator[tuple[Publisher, Admission]]:
+        """Name the trusted publishers whose tokens get a key that may. Of such keys there need be none just now."""
+        for each in self.policy.publishers.values():
+            admission = self._admission(minted(each))
+            if admission is not None:
+                yield each, admission
+
+    def _admission(self, key: KeyRecord) -> Admission | None:
+        """Say what becomes of the question for a key of this kind without a trait of its own; None for no."""
+        grants, access = key.grants, self.asked.access
+        kind = key.kind, key.policy if key.publisher is None else key.publisher, grants
         if grants and not any(each.allows(access.action, access.index, access.project) for each in grants):
             return None  # as most keys of a large policy say that are for one package each
         if kind not in self._found:
             if len(self._found) >= KINDS:
                 self._found.clear()
-            plain = replace(_PLAIN, policy=policy_name, grants=grants)
-            self._found[kind] = self._admitted(Principal(PrincipalKind.KEY, self._address, plain, plain.id))
+            plain = replace(_PLAIN, kind=key.kind, policy=key.policy, publisher=key.publisher, grants=grants)
+            short = Lifetime(self.asked.now + 1, self.asked.now)
+            who = Principal(PrincipalKind.KEY, self._address, plain, plain.id, caveats=(short,))
+            self._found[kind] = self._admitted(who)
         return self._found[kind]
 
     def passwords(self) -> Admission | None:
@@ -81,11 +104,11 @@ class Judge:
 
     def holder(self, key: KeyRecord) -> Holder | None:
         """Answer for one key; None where its policy, its grants, its networks or the rule say no."""
-        admission = self.admission(key.policy, key.grants)
-        if admission is None:
+        admission, key_policy = self._admission(key), followed(self.policy, key)
+        if admission is None or key_policy is None:
             return None
         address = self.asked.address
-        networks = shared(self.policy.key_policies[key.policy].networks, key.networks)
+        networks = shared(key_policy.networks, key.networks)
         if networks is None or (address is not None and not lets_in(networks, address)):
             return None
         left = None
@@ -93,7 +116,14 @@ class Judge:
             limits = [limit for limit in (admission.uses, key.uses) if limit is not None]
             left = max(0, min(limits) - key.used) if limits else None
         state = key.dead(self.asked.now) or ("spent" if left == 0 else "live")
-        return Holder(key, state, admission, networks, left)
+        return Holder(key, state, admission, networks, left, derived=self.signed or key.derive_only)
+
+    def _signs(self) -> bool:
+        access = self.asked.access
+        if access.action is Action.READ or access.project is None:
+            return False
+        rule = rule_for(self.policy, access.project, access.index)
+        return rule is not None and rule.enforce and rule.require is Requirement.SIGNED
 
     @property
     def _address(self) -> IPv4Address | IPv6Address:

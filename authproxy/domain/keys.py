@@ -50,20 +50,24 @@ _PREFIX: Final = re.compile(r"[a-z][a-z0-9]{1,9}")
 _FOREIGN_PREFIXES: Final = frozenset({"pypi"})
 
 
-def _base62(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, len(ALPHABET))
-        digits.append(ALPHABET[digit])
-    return "".join(reversed(digits))
+_PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
+
+
+def base62(number: int, width: int) -> str:
+    """Write a number with this many digits of ALPHABET, the highest first."""
+    pairs = []
+    for _ in range(0, width, 2):  # two at a time: names of derived keys are written five in a row
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs))[-width:]
 
 
 # Fixed width and an alphabet in ASCII order: strings compare as the numbers do.
-_LARGEST_SECRET: Final = _base62(2 ** (8 * SECRET_ENTROPY) - 1, SECRET_LENGTH)
+_LARGEST_SECRET: Final = base62(2 ** (8 * SECRET_ENTROPY) - 1, SECRET_LENGTH)
 
 
 def _check(body: str) -> str:
-    return _base62(zlib.crc32(body.encode("ascii")), CHECK_LENGTH)
+    return base62(zlib.crc32(body.encode("ascii")), CHECK_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def name_key(entropy: bytes) -> KeyId:
     """Name a new key. `entropy` is 16 random bytes."""
     if len(entropy) != KEY_ID_ENTROPY:
         raise ValueError(f"a key id is made of {KEY_ID_ENTROPY} bytes, not {len(entropy)}")
-    return KeyId(_base62(int.from_bytes(entropy) % len(ALPHABET) ** KEY_ID_LENGTH, KEY_ID_LENGTH))
+    return KeyId(base62(int.from_bytes(entropy) % len(ALPHABET) ** KEY_ID_LENGTH, KEY_ID_LENGTH))
 
 
 def read_key_id(text: str) -> KeyId | None:
@@ -124,7 +128,7 @@ def mint(prefix: str, public_id: PublicId, entropy: bytes) -> str:
         raise ValueError(f"a secret is made of {SECRET_ENTROPY} bytes, not {len(entropy)}")
     if len(public_id) != PUBLIC_ID_LENGTH or read_key_id(public_id) is None:
         raise ValueError(f"a public id is {PUBLIC_ID_LENGTH} base62 characters")
-    body = f"{prefix}_{public_id}_{_base62(int.from_bytes(entropy), SECRET_LENGTH)}"
+    body = f"{prefix}_{public_id}_{base62(int.from_bytes(entropy), SECRET_LENGTH)}"
     return body + _check(body)
 
 
@@ -143,7 +147,7 @@ def parse(text: str, prefix: str) -> UnverifiedKey | None:
 
 
 def shows_secret(text: str, prefix: str) -> bool:
-    """Say whether a text holds a key with most of its secret, in any case and with any separator.
+    """Say whether a text holds a key with most of its secret, in any case and with any separator, or a derived key.
 
     For places where no key belongs, such as a URL or a filename. 16 characters are 95 bits of a secret, and no name
     that begins like a public id goes on so by chance.
@@ -151,7 +155,9 @@ def shows_secret(text: str, prefix: str) -> bool:
     if len(text) < len(prefix) + 1 + PUBLIC_ID_LENGTH + 1 + 16:
         return False
     found = re.search(
-        rf"{prefix}[-_.][0-9a-z]{{{PUBLIC_ID_LENGTH}}}[-_.][0-9a-z]{{16}}", text, re.ASCII | re.IGNORECASE
+        rf"{prefix}[-_.][0-9a-z]{{{PUBLIC_ID_LENGTH}}}(?:[-_.][0-9a-z]{{16}}|\.[0-9a-z_-]+\.[0-9a-z_-]{{16}})",
+        text,
+        re.ASCII | re.IGNORECASE,
     )
     return found is not None
 
@@ -214,7 +220,7 @@ class KeyRecord:
         return None
 
     def dead(self, now: int) -> str | None:
-        """Say why this key does not work: "revoked", "paused", "expired"; None while it lives.
+        """Say why this key does not work: "revoked", "paused", "expired", "canary"; None while it lives.
 
         For the command line and the record. A 401 never says which.
         """
@@ -222,4 +228,6 @@ class KeyRecord:
             return "revoked"
         if self.paused:
             return "paused"
-        return "expired" if self.expires is not None and now >= self.expires else None
+        if self.expires is not None and now >= self.expires:
+            return "expired"
+        return "canary" if self.kind is KeyKind.CANARY else None

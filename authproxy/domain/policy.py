@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
-from authproxy.domain.checks import Question, listed, password_word, ruled
+from authproxy.domain.checks import Question, password_word, ruled
 from authproxy.domain.endings import warning
 from authproxy.domain.explanation import Admission, Explanation, Step, Trail
 from authproxy.domain.grants import MAKING, Action, Grant, format_grant, shared
-from authproxy.domain.holding import DEAD_KEY, holder_of
+from authproxy.domain.holding import DEAD_KEY, holder_of, taken_away
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.names import Filetype
 from authproxy.domain.passwords import WAY_OVER, Passwords
-from authproxy.domain.refusal import Code, Denial, quoted
+from authproxy.domain.refusal import Code, Denial, listed, quoted
 from authproxy.domain.rules import (
     KeyPolicy,
     MetadataCheck,
@@ -135,7 +135,14 @@ def _granted(trail: Trail, policy: Policy, question: Question) -> tuple[KeyRecor
     if isinstance(granted, Denial):
         return granted
     own = _grant(trail, question, _Grants("own grant", key.grants, *holder)) if key.grants else granted
-    return own if isinstance(own, Denial) else (key, key_policy, granted, own)
+    if isinstance(own, Denial):
+        return own
+    if question.principal.caveats is not None:
+        # What a read or a delete does not name it never will.
+        whole = question.whole or question.access.action not in MAKING
+        if denial := taken_away(trail, question, whole=whole):
+            return denial
+    return key, key_policy, granted, own
 
 
 def _walk(trail: Trail, policy: Policy, question: Question) -> Admission | Denial:
@@ -213,7 +220,16 @@ def admit_uploader(
         actions = (Action.UPLOAD, Action.DELETE) if removals else (Action.UPLOAD,)
         if not any(each.reaches(action, index) for each in grants for action in actions):
             return Denial(Code.NOT_ALLOWED, f"{principal.name} may not upload here: it may {_may(key, key_policy)}")
-    return None
+    return None if principal.caveats is None else _early(question, removals=removals)
+
+
+def _early(question: Question, *, removals: bool) -> Denial | None:
+    """Say which caveat no upload to this index gets past, nor a delete where the body may ask for one."""
+    denial = taken_away(Trail(), question, whole=False)
+    delete = replace(question, access=replace(question.access, action=Action.DELETE))
+    if removals and taken_away(Trail(), delete, whole=False) is None:
+        return None
+    return denial
 
 
 def reaches(policy: Policy, principal: Principal, action: Action, index: str, *, now: int) -> bool:
@@ -223,7 +239,7 @@ def reaches(policy: Policy, principal: Principal, action: Action, index: str, *,
     if isinstance(holder, Denial):
         return False
     key, key_policy = holder
-    return all(
+    return taken_away(Trail(), question, whole=False) is None and all(
         any(each.reaches(action, index) for each in grants)
         for grants in (key_policy.allow, key.grants or key_policy.allow)
     )

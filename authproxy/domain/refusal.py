@@ -6,6 +6,7 @@ either into a response; the statuses stand there, because a status is HTTP and t
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +30,8 @@ class Code(StrEnum):
     VERSION = "version"
     USES_SPENT = "uses-spent"
     RATE = "rate"
+    CAVEAT = "caveat"
+    ATTESTATION = "attestation"
     # what is sent
     REQUEST_INVALID = "request-invalid"
     NO_ROUTE = "no-route"
@@ -82,15 +85,31 @@ def refuse(code: Code, reason: str, *, retry_after: int | None = None) -> Refuse
 QUOTED_LIMIT = 80
 
 # Where a key stands in place of a name, its public id may be said and its secret may not: of any prefix, in any case,
-# with any separator. 16 characters are 95 bits, and no name that begins like a public id goes on so by chance.
-_SECRET = re.compile(r"([a-z][a-z0-9]{1,9}[-_.][0-9a-z]{13}[-_.])[0-9a-z]{16,}", re.ASCII | re.IGNORECASE)
+# with any separator. 16 characters are 95 bits, and no name that begins like a public id goes on so by chance. Of a
+# derived key the caveats go too: behind them comes its tag.
+_SECRET = re.compile(
+    r"([a-z][a-z0-9]{1,9}[-_.][0-9a-z]{13}[-_.])(?:(?<=\.)[0-9a-z_-]{8,}\.[0-9a-z_-]{16,}|[0-9a-z]{16,})",
+    re.ASCII | re.IGNORECASE,
+)
 
 
-def quoted(text: str) -> str:
-    """Text of a request as it may stand in a sentence: printable ASCII in single quotes, at most 80 characters.
+def quoted(text: str, limit: int = QUOTED_LIMIT) -> str:
+    """Text of a request as it may stand in a sentence: printable ASCII in single quotes, at most `limit` characters.
 
     The secret of a key is left out of it.
     """
     text = _SECRET.sub(r"\1...", text)
-    shown = text if len(text) <= QUOTED_LIMIT else text[: QUOTED_LIMIT - 3] + "..."
+    shown = text if len(text) <= limit else text[: limit - 3] + "..."
     return "'" + "".join(c if " " <= c <= "~" and c not in "'\\" else "?" for c in shown) + "'"
+
+
+# Three texts of this length and the rest of a sentence fit into a reason phrase of 500 characters.
+_LISTED = 3
+_LISTED_LENGTH = 60
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Join the first few of them for a sentence."""
+    shown = [text if len(text) <= _LISTED_LENGTH else text[: _LISTED_LENGTH - 3] + "..." for text in texts]
+    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
+    return ", ".join(shown[:_LISTED]) + more or "nothing"

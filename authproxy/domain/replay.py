@@ -12,6 +12,8 @@ from ipaddress import ip_address
 from typing import Final, Protocol
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.attestations import read_written
+from authproxy.domain.caveats import read_derivation
 from authproxy.domain.explanation import Admission
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
@@ -26,11 +28,20 @@ KINDS: Final = 10_000
 DENIED: Final = "denied"
 
 # Actions that a row tells the whole of.
-_WHOLE: Final = frozenset({Action.READ, Action.UPLOAD, Action.DELETE})
+_WHOLE: Final = frozenset({Action.READ, Action.UPLOAD, Action.DELETE, Action.PUSH})
 
 # Refusals that rules decide alone, so that other rules may decide otherwise.
 RULED: Final = frozenset(
-    {Code.NOT_ALLOWED, Code.NO_RULE, Code.NETWORK, Code.FILETYPE, Code.VERSION, Code.TOO_LARGE, Code.PASSWORD_ENDED}
+    {
+        Code.NOT_ALLOWED,
+        Code.NO_RULE,
+        Code.NETWORK,
+        Code.FILETYPE,
+        Code.VERSION,
+        Code.TOO_LARGE,
+        Code.PASSWORD_ENDED,
+        Code.ATTESTATION,
+    }
 )
 
 
@@ -71,17 +82,34 @@ class Row(Protocol):
     def rule(self) -> str: ...  # noqa: D102
     @property
     def grant(self) -> str: ...  # noqa: D102
+    @property
+    def derived(self) -> str | None: ...  # noqa: D102
+    @property
+    def source(self) -> str | None: ...  # noqa: D102
+    @property
+    def attestations(self) -> str | None: ...  # noqa: D102
 
 
 def access_of(row: Row) -> Access | None:
     """Read what a row was about; None where it was refused before that was known."""
     if row.action not in _WHOLE or not row.project:
         return None
+    if row.action == Action.PUSH and row.source is None:
+        return None  # of a version that did not put on record where it came from
     try:
         project, file = project_name(row.project), artifact(row.filename) if row.filename else None
     except Refused:
         return None
-    return Access(Action(row.action), row.index, project, file, row.size, row.sha256 or None, row.version or None)
+    size = None if row.action == Action.PUSH else row.size  # nobody knows it of a file that is pushed
+    known = (row.sha256 or None, row.version or None, row.source, read_written(row.attestations))
+    return Access(Action(row.action), row.index, project, file, size, *known)
+
+
+def who_asked(row: Row, key: KeyRecord | None) -> Principal:
+    """Put together who asked then; `key` is their key, as it is to be judged."""
+    name, caveats = (row.derived and read_derivation(row.derived)) or (None, None)
+    user, kind, address = None if key else row.owner, PrincipalKind(row.principal), ip_address(row.address)
+    return Principal(kind, address, key, row.public_id, user, caveats, name)
 
 
 class Turn(StrEnum):
@@ -150,10 +178,7 @@ class Replay:
 
     def _judged(self, row: Row, access: Access, key: KeyRecord | None) -> Kind | None:
         alive = None if key is None else replace(key, paused=False, revoked=None, expires=None)
-        who = Principal(
-            PrincipalKind(row.principal), ip_address(row.address), alive, row.public_id, None if key else row.owner
-        )
-        answer = decide(self.new, who, access, now=row.time_ms // 1000)
+        answer = decide(self.new, who_asked(row, alive), access, now=row.time_ms // 1000)
         if isinstance(answer, Denial):
             return None if row.outcome == DENIED else self._kind(Turn.REFUSED, row, answer.code, answer.reason)
         if row.outcome != DENIED or not _opens(row, answer):

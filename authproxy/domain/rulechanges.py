@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from authproxy.domain.attestations import AttestationRule
 from authproxy.domain.effects import Difference, Effect, by_count, by_set, limit, together
 from authproxy.domain.grants import ANY, Pattern
 from authproxy.domain.meetings import WORK, meetings
@@ -23,6 +24,12 @@ TAKEN: Final = {
 }
 # What everybody meets who may upload at all, so that it makes no difference whether it is enforced.
 _MET_BY_ALL: Final = {str(Requirement.KEY)}
+# Which keys meet a requirement.
+_MEETING: Final = {
+    Requirement.KEY: frozenset({"plain", "minted", "signed"}),
+    Requirement.TRUSTED_PUBLISHER: frozenset({"minted"}),
+    Requirement.SIGNED: frozenset({"signed"}),
+}
 _OVERWRITES: Final = {Overwrite.NEVER: 0, Overwrite.ALLOW: 1}
 _METADATA: Final = {MetadataCheck.VERIFY: 0, MetadataCheck.OFF: 1}
 
@@ -140,7 +147,9 @@ def _decided(old: Policy, new: Policy, was: PackageRule, now: PackageRule) -> It
     required = {str(was.require), str(now.require)}
     if len(required) > 1 or (required != _MET_BY_ALL and was.enforce != now.enforce):
         trial = "" if now.enforce else ", on trial"
-        yield Difference(Effect.CHANGES, "require", f"require: {now.require}{trial}, it was {was.require}")
+        both = was.enforce and now.enforce
+        effect = by_set(_MEETING[was.require], _MEETING[now.require]) if both else Effect.CHANGES
+        yield Difference(effect, "require", f"require: {now.require}{trial}, it was {was.require}")
     if before.filetypes != after.filetypes:
         effect = by_set(set(map(str, before.filetypes)), set(map(str, after.filetypes)))
         told = f"filetypes: {_listed(after.filetypes)}, it was {_listed(before.filetypes)}"
@@ -154,6 +163,10 @@ def _decided(old: Policy, new: Policy, was: PackageRule, now: PackageRule) -> It
         if one != other:
             effect = Effect.WIDENS if words[other] > words[one] else Effect.NARROWS
             yield Difference(effect, name, f"{name}: {other}, it was {one}")
+    if before.attestations is not after.attestations:
+        effect = Effect.NARROWS if after.attestations is AttestationRule.REQUIRE else Effect.WIDENS
+        told = f"attestations: {after.attestations}, it was {before.attestations}"
+        yield Difference(effect, "attestations", told)
     if was.passwords is None and now.passwords is None:
         return  # told of the file as a whole
     words_for = was.passwords or old.passwords.uploads, now.passwords or new.passwords.uploads
@@ -177,4 +190,7 @@ def _versions(before: PackageRule, after: PackageRule) -> Iterator[Difference]:
 
 def _enforced(rule: PackageRule) -> PackageRule:
     """What a rule refuses with: one on trial that decides refuses no file."""
-    return rule if rule.enforce else replace(rule, filetypes=frozenset(Filetype), max_size=None, versions=())
+    if rule.enforce:
+        return rule
+    everything = frozenset(Filetype)
+    return replace(rule, filetypes=everything, max_size=None, versions=(), attestations=AttestationRule.ALLOW)

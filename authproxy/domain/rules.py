@@ -5,15 +5,18 @@ This room owns the words and how one of them is read. It decides nothing: `authp
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from authproxy.domain.attestations import AttestationRule
 from authproxy.domain.grants import ANY, Grant, Pattern, glob_matches
+from authproxy.domain.keys import KeyKind, KeyRecord
 from authproxy.domain.names import Filetype, ProjectName, same_version, version_text
 from authproxy.domain.passwords import NO_PASSWORDS, PasswordRule, Passwords
+from authproxy.domain.publishers import Publisher
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
 
 Network = IPv4Network | IPv6Network
@@ -23,6 +26,8 @@ class Requirement(StrEnum):
     """Who may write to a package. One that is not known here is met by nobody."""
 
     KEY = "key"
+    TRUSTED_PUBLISHER = "trusted-publisher"
+    SIGNED = "signed"  # what was derived from a key to be sent, and ends soon
 
 
 class Overwrite(StrEnum):
@@ -117,6 +122,7 @@ class PackageRule:
     overwrite: Overwrite = Overwrite.NEVER
     versions: tuple[VersionPattern, ...] = ()  # one of them must match; empty: every version
     metadata: MetadataCheck = MetadataCheck.VERIFY
+    attestations: AttestationRule = AttestationRule.ALLOW
     passwords: Passwords | None = None  # None: what Policy.passwords says
     enforce: bool = True  # False: on trial, what it would refuse is noted and the next rule that matches decides
 
@@ -128,6 +134,20 @@ class Policy:
     key_policies: Mapping[str, KeyPolicy]
     packages: tuple[PackageRule, ...]
     passwords: PasswordRule = NO_PASSWORDS
+    publishers: Mapping[str, Publisher] = field(default_factory=dict)  # by label, in the order of the file
+
+
+def policy_of(publisher: Publisher) -> KeyPolicy:
+    """What the keys may do that are minted for a publisher's tokens."""
+    return KeyPolicy(publisher.label, (publisher.grant,), publisher.lifetime, publisher.networks)
+
+
+def followed(policy: Policy, key: KeyRecord) -> KeyPolicy | None:
+    """Find what a key may do by this file: by the policy that it names, or the publisher that it was minted for."""
+    if key.kind is KeyKind.KEY:
+        return policy.key_policies.get(key.policy)
+    publisher = policy.publishers.get(key.publisher or "") if key.kind is KeyKind.MINTED else None
+    return None if publisher is None else policy_of(publisher)
 
 
 def rules_for(policy: Policy, project: ProjectName, index: str) -> tuple[tuple[PackageRule, ...], PackageRule | None]:

@@ -7,11 +7,14 @@ revoked key is admitted never again) and remembers. SQLAlchemy and the drivers, 
 
 from authproxy.store.chain import Anchor, Head
 from authproxy.store.database import Store
+from authproxy.store.derivations import Resealed, SealedKey
 from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull, StoreLost
 from authproxy.store.keyring import Ending, KeyLife, Paused
 from authproxy.store.last_uses import LastUse
+from authproxy.store.leaks import Derivation, Fate, Find, Remedy
 from authproxy.store.lives import Extend, Finish, Rotate, Shown, Step, TakeBack, Unchanged
 from authproxy.store.migrating import current, migrate
+from authproxy.store.minting import NO_POLICY, Mint, NotMinted, Swept
 from authproxy.store.passwords import PasswordUse
 from authproxy.store.pruning import Pruned
 from authproxy.store.record import Record
@@ -19,6 +22,7 @@ from authproxy.store.trail import About, Decision, KnownFile, Wanted
 from authproxy.store.verdicts import (
     BUSY,
     Admitted,
+    Adopted,
     AdoptedFile,
     Alarm,
     Busy,
@@ -32,6 +36,7 @@ from authproxy.store.verdicts import (
     Intent,
     KeyDead,
     KeyState,
+    NonceSpent,
     Passing,
     RateExceeded,
     ReleaseHeld,
@@ -45,22 +50,27 @@ from authproxy.store.webhooks import Failure, Message, Standing
 
 __all__ = [
     "BUSY",
+    "NO_POLICY",
     "About",
     "Admitted",
+    "Adopted",
     "AdoptedFile",
     "Alarm",
     "Anchor",
     "Busy",
     "Claim",
     "Decision",
+    "Derivation",
     "Ending",
     "Entry",
     "Extend",
     "Failure",
+    "Fate",
     "FileBusy",
     "FileKnown",
     "FileRow",
     "FileUnsettled",
+    "Find",
     "Finish",
     "Flaw",
     "Head",
@@ -72,6 +82,9 @@ __all__ = [
     "KnownFile",
     "LastUse",
     "Message",
+    "Mint",
+    "NonceSpent",
+    "NotMinted",
     "Passing",
     "PasswordUse",
     "Paused",
@@ -79,9 +92,12 @@ __all__ = [
     "RateExceeded",
     "Record",
     "ReleaseHeld",
+    "Remedy",
     "Removed",
+    "Resealed",
     "Rotate",
     "SchemaError",
+    "SealedKey",
     "Shown",
     "Sound",
     "Standing",
@@ -91,6 +107,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreLost",
+    "Swept",
     "TakeBack",
     "Ticket",
     "Unchanged",

@@ -2,6 +2,7 @@ r"""The record's hash chain: each decision, and each end of one, is a link whose
 
     digest = SHA-256(JSON of ["authproxy row 1", what was decided])
              SHA-256(JSON of ["authproxy row 2", what was decided, and LATER]) where one of LATER is not null
+             SHA-256(JSON of ["authproxy row 3", what was decided, LATER, and LAST]) where LAST is not null
     hash   = SHA-256(hash of the link before || JSON of ["authproxy link 1", the link, digest in hex or null])
 
 JSON is an array without white space, everything but printable ASCII as lower-case \uXXXX. So a row that was changed or
@@ -18,13 +19,17 @@ from hashlib import sha256
 from json import JSONEncoder
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 
 from authproxy.store.tables import anchor, links, record
+
+# What a row says until what it decided has ended.
+PENDING: Final = "pending"
 
 GENESIS: Final = sha256(b"authproxy record, version 1").digest()
 _ROW: Final = "authproxy row 1"
 _ROW_2: Final = "authproxy row 2"
+_ROW_3: Final = "authproxy row 3"
 _LINK: Final = "authproxy link 1"
 _json: Final = JSONEncoder(separators=(",", ":")).encode
 
@@ -56,7 +61,9 @@ DECIDED: Final = (
 )
 # What came to be said later. A row that says nothing of it hashes as it always did.
 LATER: Final = ("source", "derived", "claims")
-HASHED: Final = (*DECIDED, *LATER)
+LAST: Final = ("attestations",)
+HASHED: Final = (*DECIDED, *LATER, *LAST)
+_AT_LAST: Final = len(DECIDED) + len(LATER)
 
 
 class Kind(StrEnum):
@@ -64,7 +71,10 @@ class Kind(StrEnum):
 
     DECIDED = "decided"  # it was written
     ENDED = "ended"  # an upload or a delete ended so, or was settled so
-    KEPT = "kept"  # its first link is older than the record is kept, and a file or a claim still needs the row
+    # Its first link is older than the record is kept, and a file or a claim still needs the row. It says the row as it
+    # was decided; an end that the row has had is told once more behind it. (No store outside this repository holds one
+    # of the earlier form, which told the end itself and hashed no time of it.)
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +131,11 @@ ROW: Final = slice(ROW_AT, ROW_AT + len(HASHED))
 
 def row_digest(row: Sequence[object]) -> bytes:
     """Hash what was decided, given in the order of HASHED."""
-    first, later = row[: len(DECIDED)], row[len(DECIDED) :]
-    told = [_ROW, *first] if later.count(None) == len(later) else [_ROW_2, *first, *later]
+    first, later, last = row[: len(DECIDED)], row[len(DECIDED) : _AT_LAST], row[_AT_LAST:]
+    if last.count(None) != len(last):
+        told = [_ROW_3, *first, *later, *last]
+    else:
+        told = [_ROW, *first] if later.count(None) == len(later) else [_ROW_2, *first, *later]
     return sha256(_json(told).encode()).digest()
 
 
@@ -150,6 +163,24 @@ def decided(connection: Connection, row: Mapping[str, Any], *, outcome: str) -> 
     """Link a new row; `row` has the columns of `record` by name."""
     digest = row_digest([row.get(name) for name in HASHED])
     append(connection, (row["id"], row["time_ms"], Kind.DECIDED, outcome, None), digest)
+
+
+def kept(connection: Connection, row: Row[Any], now_ms: int, last: Head | None) -> Head:
+    """Link a row anew whose first link goes, and the end that it has had with it; `row` is one of LINKED.
+
+    The new first link has a time in whole seconds, as settling has: an end behind it that is older was told before.
+    """
+    decided = PENDING if row.now_completed is not None else row.now_outcome
+    last = append(connection, (row.record_id, now_ms // 1000 * 1000, Kind.KEPT, decided, None), row.digest, last)
+    if row.now_completed is None:
+        return last
+    end = row.record_id, row.now_completed, Kind.ENDED, row.now_outcome, row.now_status
+    return append(connection, end, None, last)
+
+
+def told_of_end(kind: str, outcome: str, index_status: int | None, time_ms: int) -> tuple[str, int | None, int | None]:
+    """What a row has to say of its end where this is its last link: its outcome, index_status and completed_ms."""
+    return outcome, index_status, time_ms if kind == Kind.ENDED else None
 
 
 def ended(connection: Connection, record_id: int, outcome: str, index_status: int | None, time_ms: int) -> None:

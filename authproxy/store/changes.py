@@ -6,6 +6,7 @@ keys. Nothing here ever waits; whatever stands in the way (a commit in progress,
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,6 +17,7 @@ from authproxy.store.keys import ONE, record_of
 from authproxy.store.verdicts import BUSY, Busy
 
 _ONE: Final = str(ONE.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+_ENDED: Final = "SELECT 1 FROM ended WHERE name IN ({}) LIMIT 1"
 
 
 class Watch(Protocol):
@@ -27,6 +29,14 @@ class Watch(Protocol):
 
     def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
         """Read one key; BUSY where that would have to wait. Raises StoreError where its row cannot be understood."""
+        ...
+
+    def peek_ended(self, names: Sequence[str]) -> bool | Busy:
+        """Say whether any of these derived keys was ended; BUSY where that would have to wait."""
+        ...
+
+    def peek_calm(self) -> bool | Busy:
+        """Say whether no derived key was ended at all; BUSY where that would have to wait."""
         ...
 
     def within_grace(self) -> bool:
@@ -75,3 +85,18 @@ class FileWatch:
         except sqlite3.Error:
             return BUSY
         return record_of(rows)
+
+    def peek_ended(self, names: Sequence[str]) -> bool | Busy:
+        """Say whether any of these derived keys was ended."""
+        try:
+            asked = _ENDED.format(", ".join("?" * len(names)))
+            return self._connection.execute(asked, tuple(names)).fetchone() is not None
+        except sqlite3.Error:
+            return BUSY
+
+    def peek_calm(self) -> bool | Busy:
+        """Say whether no derived key was ended at all."""
+        try:
+            return self._connection.execute("SELECT 1 FROM ended LIMIT 1").fetchone() is None
+        except sqlite3.Error:
+            return BUSY

@@ -1,7 +1,7 @@
 """The store as the rooms above see it: every question and every change is one method here, and one transaction."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Self, TypeVar
 
@@ -9,25 +9,29 @@ from sqlalchemy import and_, text
 
 from authproxy.config.databases import is_postgres
 from authproxy.domain.access import Outcome
-from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.store import files, holders, keyring, keys, last_uses, passwords, removals, uploads
-from authproxy.store.changes import FileWatch, Watch
-from authproxy.store.engine import border, database_path, require_private
-from authproxy.store.errors import StoreBusy, StoreError
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord
+from authproxy.domain.narrowing import Nonce
+from authproxy.store import files, holders, keyring, keys, last_uses, outcomes, passwords, removals, uploads
+from authproxy.store.changes import Watch
+from authproxy.store.derivations import Derivations
+from authproxy.store.engine import database_path
 from authproxy.store.holds import Holds
 from authproxy.store.keyring import Ending, KeyLife, Paused
 from authproxy.store.last_uses import LastUse
+from authproxy.store.leaks import Leaks
 from authproxy.store.lives import Step, Unchanged
+from authproxy.store.minting import Minting
+from authproxy.store.opening import opened_file
 from authproxy.store.outbox import NOBODY, Outbox, Wanted
 from authproxy.store.passwords import PasswordUse
 from authproxy.store.record import Record
 from authproxy.store.refusals import Refusal, Refusals
 from authproxy.store.reserve import Reserve
-from authproxy.store.runs import FileRun, Run
-from authproxy.store.schema import require_current
+from authproxy.store.runs import Run
 from authproxy.store.settling import Unfinished
 from authproxy.store.verdicts import (
     Admitted,
+    Adopted,
     AdoptedFile,
     Busy,
     Claim,
@@ -38,7 +42,7 @@ from authproxy.store.verdicts import (
     Verdict,
 )
 from authproxy.store.webhooks import Webhooks
-from authproxy.store.worker import FileWorker, Worker
+from authproxy.store.worker import Worker
 
 T = TypeVar("T")
 
@@ -56,12 +60,15 @@ class Store:
         self._run = run
         self.holds = Holds(worker, run)
         self.removals = removals.Removals(worker, run)
+        self.minting = Minting(worker)
         self._reserve = reserve
         self._outbox = outbox
         self._refusals = Refusals()
         self.record = Record(worker)
         self.unfinished = Unfinished(worker, run, reserve)
         self.webhooks = Webhooks(worker, run, outbox)
+        self.derivations = Derivations(worker, watch, reserve)
+        self.leaks = Leaks(reserve, outbox)
 
     @classmethod
     async def open(cls, url: str, wanted: Wanted = NOBODY, *, password: str | None = None, grace: float = 0) -> Self:
@@ -76,21 +83,7 @@ class Store:
             there, sentinel = await opened_there(url, password, outbox.watched, grace)
             return cls(there, sentinel, sentinel, Reserve(None, there), outbox)
         path = database_path(url)
-        require_private(path)
-        run, worker, found = FileRun(path), FileWorker(path, outbox.watched), path.stat().st_ino
-        with suppress(StoreError):  # a disk without room: the first claim tries again
-            run.hold()
-        try:
-            await worker.start(partial(require_current, path=path))
-            with border(path):
-                watch = FileWatch(path)
-            if path.stat().st_ino != found:  # what was opened is what lies aside now
-                watch.close()
-                raise StoreBusy(f"{path} was replaced at this moment: try again")
-        except BaseException:
-            await worker.close()
-            run.close()
-            raise
+        worker, watch, run = await opened_file(path, outbox.watched)
         return cls(worker, watch, run, Reserve(path, worker), outbox)
 
     async def close(self) -> None:
@@ -120,10 +113,11 @@ class Store:
         owner: str | None = None,
         state: KeyState | None = None,
         idle_since: int | None = None,
+        kinds: Collection[KeyKind] = (),
         now: int = 0,
     ) -> AsyncIterator[KeyRecord]:
         """Read keys in the order of their creation, a page per transaction. `state` is judged at `now`."""
-        where = keys.matching(policy, owner, state, now)
+        where = keys.matching(policy, owner, state, now, kinds)
         if idle_since is not None:
             where = and_(where, keyring.idle(idle_since))
         async for record in self._paged(partial(keys.page, where=where)):
@@ -216,34 +210,36 @@ class Store:
     async def admit(self, entry: Entry, claim: Claim, *, now: int) -> Verdict:
         """Decide for the last time and put it on record. `now` is unix seconds.
 
-        Everything but Admitted leaves no trace. Asked in this order: key, file, uses, rate; so a repeated upload of a
-        known file is answered as such also where it was the key's last use. If the caller is cancelled while it waits,
-        the admission is completed as FAILED.
+        Everything but Admitted leaves no trace. Asked in this order: key, nonce, file, uses, rate; so a repeated
+        upload of a known file is answered as such also where it was the key's last use. If the caller is cancelled
+        while it waits, the admission is completed as FAILED.
         """
-        run = self._run
 
         def release(verdict: Verdict) -> None:
             if isinstance(verdict, Admitted):
-                ended = verdict.ticket, Outcome.FAILED, None, entry.time_ms
-                self._worker.hand_in(lambda connection: uploads.complete(connection, run, *ended), writes=True)
+                self._complete(verdict.ticket, Outcome.FAILED, None, entry.time_ms)
 
         return await self._worker.write(
-            lambda connection: uploads.admit(connection, run, entry, claim, now), orphaned=release
+            lambda connection: uploads.admit(connection, self._run, entry, claim, now), orphaned=release
         )
 
     async def complete(self, ticket: Ticket, outcome: Outcome, *, index_status: int | None, time_ms: int) -> None:
         """End an admitted upload; ending it twice changes nothing. `time_ms` is unix milliseconds.
 
         STORED stores the file. REFUSED and FAILED leave what was stored before and give the use back. UNKNOWN keeps
-        file and use claimed: whoever asks for the file next gets FileUnsettled and settles it with the index.
+        file and use claimed: whoever asks for the file next gets FileUnsettled and settles it with the index. So it is
+        where this fails, also before it could begin.
         """
-        try:
-            await self._worker.write(
-                lambda connection: uploads.complete(connection, self._run, ticket, outcome, index_status, time_ms)
-            )
-        except StoreError:
-            self._run.in_flight.discard(ticket.claim_id)  # nobody will complete it any more: it is to be settled
-            raise
+        await self._complete(ticket, outcome, index_status, time_ms)
+
+    def _complete(
+        self, ticket: Ticket, outcome: Outcome, index_status: int | None, time_ms: int
+    ) -> asyncio.Future[None]:
+        return self._worker.hand_in(
+            lambda connection: outcomes.complete(connection, self._run, ticket, outcome, index_status, time_ms),
+            writes=True,
+            afterwards=lambda: self._run.in_flight.discard(ticket.claim_id),
+        )
 
     async def settle(self, row: FileRow, sha256: str | None, *, now: int) -> Outcome | None:
         """End the claim of a FileUnsettled by what the index has: the file's hash, or None where it has no such file.
@@ -251,7 +247,7 @@ class Store:
         The use is given back unless the bytes are the claim's own. DIFFERENT is an alarm (`settling`). None where
         someone else settled it before; either way `admit` can be asked again.
         """
-        return await self._worker.write(lambda connection: uploads.settle(connection, self._run, row, sha256, now))
+        return await self._worker.write(lambda connection: outcomes.settle(connection, self._run, row, sha256, now))
 
     async def record_refusal(self, entry: Entry, code: str, reason: str) -> None:
         """Put a refusal on record, but for those of one holder that are too many in a minute (`refusals`)."""
@@ -265,9 +261,12 @@ class Store:
         for each in due:
             await self._worker.write(partial(uploads.refuse, entry=each.entry, code=each.code, reason=each.reason))
 
-    async def record_same(self, entry: Entry) -> None:
-        """Put on record that nothing had to be sent, because the index had these very bytes."""
-        await self._worker.write(lambda connection: uploads.note(connection, entry, outcome=Outcome.SAME))
+    async def record_same(self, entry: Entry, once: Sequence[Nonce] = (), *, now: int = 0) -> Verdict | None:
+        """Put on record that nothing had to be sent, because the index had these very bytes.
+
+        Nonces are spent on it; a verdict where they cannot be, and then nothing is on record.
+        """
+        return await self._worker.write(lambda connection: uploads.same(connection, self._run, entry, once, now))
 
     # The record
 
@@ -281,13 +280,13 @@ class Store:
         """Find a stored file."""
         return await self._worker.read(lambda connection: files.find(connection, index, identity))
 
-    async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile]) -> int:
-        """Note what the index has of a project; return how many files were new.
+    async def adopt(self, index: str, project: str, found: Sequence[AdoptedFile], *, whole: bool = False) -> Adopted:
+        """Note what the index has of a project, `whole`: all of it.
 
-        What is on its way there is left to its upload. Of a file that is known already, a hash that the index states
-        counts, and that it is there.
+        What is on its way there is left to its upload. Of a file that is known from the index, a hash that it states
+        counts, and that it is there; a file that came through us and is not listed as it was sent is doubted.
         """
-        return await self._worker.write(lambda connection: files.adopt(connection, index, project, found))
+        return await self._worker.write(lambda connection: files.adopt(connection, index, project, found, whole=whole))
 
     async def set_sha256(self, row: FileRow, sha256: str) -> bool:
         """Note the hash of a file that was read back just now. False where it is gone, or was replaced since."""

@@ -12,13 +12,15 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, create_engine, func, or_, select
 from sqlalchemy.pool import StaticPool
 
+from authproxy.domain.keys import KeyKind
+from authproxy.store import derivations
 from authproxy.store.engine import BUSY_SECONDS, PRIVATE, border, database_path, wal_is_safe
 from authproxy.store.errors import SchemaError, StoreError
 from authproxy.store.schema import revision
@@ -64,11 +66,12 @@ class Some:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """The keys that are neither revoked nor expired. `policies` says how many name each policy."""
+    """The keys that somebody created and that work, or are paused. `policies` says how many name each policy."""
 
     policies: Mapping[str, int]
     ending: Some  # before the horizon that was asked for, of those whose whole life is longer than the way there
     endless: Some
+    sealed: Mapping[bytes | None, int] = field(default_factory=dict)  # secrets, by how what is sealed for them begins
 
     @property
     def live(self) -> int:
@@ -173,7 +176,8 @@ def _is_wal(path: Path) -> bool:
 
 def census(connection: Connection, now: int, horizon: int) -> Census:
     """Count the keys of a database that is at this program's schema."""
-    live = and_(keys.c.revoked.is_(None), or_(keys.c.expires.is_(None), keys.c.expires > now))
+    unexpired = or_(keys.c.expires.is_(None), keys.c.expires > now)
+    live = and_(keys.c.kind == KeyKind.KEY, keys.c.revoked.is_(None), unexpired)
     counted = select(keys.c.policy, func.count()).where(live).group_by(keys.c.policy).order_by(keys.c.policy)
     return Census(
         policies={row[0]: row[1] for row in connection.execute(counted)},
@@ -182,6 +186,7 @@ def census(connection: Connection, now: int, horizon: int) -> Census:
             connection, and_(live, keys.c.expires <= horizon, keys.c.expires - keys.c.created > horizon - now)
         ),
         endless=_some(connection, and_(live, keys.c.expires.is_(None))),
+        sealed=derivations.heads(connection, live),
     )
 
 

@@ -1,12 +1,19 @@
-"""What the index holds, as far as we know: files that went through us, and those found there and adopted."""
+"""What the index holds, as far as we know: files that went through us, and those found there and adopted.
+
+What an index states of a file that it had before us is noted as it is. Of one that came through us we know better: a
+listing that says otherwise, or no longer has it, is a doubt, because it may have been read while somebody overwrote the
+file. Whoever looks again tells `found`, which ends the upload on record anew.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
-from authproxy.store.tables import claims, files
-from authproxy.store.verdicts import AdoptedFile, FileRow
+from authproxy.domain.access import Outcome
+from authproxy.store import chain
+from authproxy.store.tables import claims, files, record
+from authproxy.store.verdicts import Adopted, AdoptedFile, FileRow
 
 _ONE: Final[Select[Any]] = select(files).where(
     files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity")
@@ -15,18 +22,44 @@ _DROP: Final = delete(files).where(
     files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity")
 )
 _INSERT: Final = insert(files)
-_KNOWN: Final[Select[Any]] = select(files).where(
-    files.c.index_name == bindparam("b_index"), files.c.project == bindparam("b_project")
+_KNOWN: Final[Select[Any]] = (
+    select(files, record.c.outcome)
+    .select_from(files.outerjoin(record, record.c.id == files.c.record_id))
+    .where(files.c.index_name == bindparam("b_index"), files.c.project == bindparam("b_project"))
+)
+_PROJECTS: Final = (
+    select(files.c.project)
+    .where(files.c.index_name == bindparam("b_index"), files.c.project > bindparam("b_after"))
+    .distinct()
+    .order_by(files.c.project)
+    .limit(bindparam("b_limit"))
+)
+PAGE: Final = 500  # of projects
+_OURS: Final = select(files.c.record_id, files.c.removed).where(
+    files.c.id == bindparam("b_id"), files.c.record_id.is_not(None)
+)
+_IS_CLAIMED: Final = select(claims.c.id).where(
+    claims.c.index_name == bindparam("b_index"), claims.c.identity == bindparam("b_identity")
+)
+_END: Final = (
+    update(record)
+    .where(record.c.id == bindparam("b_record"), record.c.outcome != bindparam("b_outcome"))
+    .values(outcome=bindparam("b_outcome"), completed_ms=bindparam("b_time"))
+    .returning(record.c.index_status)
 )
 _CLAIMED: Final = select(claims.c.identity).where(claims.c.index_name == bindparam("b_index"))
 _SET_SHA256: Final = (
     update(files).where(files.c.id == bindparam("b_id")).values(sha256=bindparam("b_sha256"), record_id=None)
 )
 _IS_THERE: Final = update(files).where(files.c.id == bindparam("b_id")).values(removed=None)
+_IS_NAMED: Final = update(files).where(files.c.id == bindparam("b_id")).values(filename=bindparam("b_filename"))
 _IS_OTHERWISE: Final = (
     update(files)
     .where(files.c.id == bindparam("b_id"))
     .values(filename=bindparam("b_filename"), sha256=bindparam("b_sha256"), record_id=None)
+)
+_IS_GONE: Final = (
+    update(files).where(files.c.id == bindparam("b_id"), files.c.removed.is_(None)).values(removed=bindparam("b_time"))
 )
 _FORGET: Final = delete(files).where(files.c.id == bindparam("b_id"))
 
@@ -58,11 +91,18 @@ def put(connection: Connection, row: dict[str, Any]) -> None:
     connection.execute(_INSERT, row)
 
 
-def adopt(connection: Connection, index: str, project: str, found: Sequence[AdoptedFile]) -> int:
-    """Note files that the index has; return how many were new. One that is claimed is left to its claim: it may be
+def projects(connection: Connection, index: str, after: str) -> list[str]:
+    """Read the next PAGE projects, in the order of their names, of which files of an index are known."""
+    return list(connection.scalars(_PROJECTS, {"b_index": index, "b_after": after, "b_limit": PAGE}))
+
+
+def adopt(
+    connection: Connection, index: str, project: str, found: Sequence[AdoptedFile], *, whole: bool = False
+) -> Adopted:
+    """Note files that the index has, `whole`: all of the project. One that is claimed is left to its claim: it may be
     there half.
     """
-    known = {row.identity: stored(row) for row in connection.execute(_KNOWN, {"b_index": index, "b_project": project})}
+    known = {row.identity: row for row in connection.execute(_KNOWN, {"b_index": index, "b_project": project})}
     claimed = set(connection.scalars(_CLAIMED, {"b_index": index}))
     there: dict[str, AdoptedFile] = {}
     for each in found:
@@ -84,17 +124,64 @@ def adopt(connection: Connection, index: str, project: str, found: Sequence[Adop
     ]
     if fresh:
         connection.execute(_INSERT, fresh)
-    for identity in known.keys() & there.keys():
-        _compare(connection, known[identity], there[identity])
-    return len(fresh)
+    changed, doubted = [], []
+    for identity in sorted(known.keys() & there.keys()):
+        row = known[identity]
+        if row.record_id is not None:
+            doubted += [] if _is_ours(connection, row, there[identity]) else [stored(row)]
+        elif _compare(connection, row, there[identity]):
+            changed.append(stored(row))
+    if whole:
+        missing = known.keys() - there.keys() - claimed
+        doubted += [stored(known[identity]) for identity in sorted(missing) if known[identity].removed is None]
+    return Adopted(len(fresh), tuple(changed), tuple(doubted))
 
 
-def _compare(connection: Connection, row: FileRow, found: AdoptedFile) -> None:
-    if row.removed:
+def _is_ours(connection: Connection, row: Row[Any], found: AdoptedFile) -> bool:
+    """Say whether a file of ours is there as it was sent, as far as the index states it."""
+    moved = found.filename != row.filename
+    if found.sha256 not in {None, row.sha256} or (moved and found.sha256 is None):
+        return False
+    if row.removed is not None:
+        connection.execute(_IS_THERE, {"b_id": row.id})
+    if moved:
+        connection.execute(_IS_NAMED, {"b_id": row.id, "b_filename": found.filename})
+    return bool(row.outcome != Outcome.DIFFERENT)
+
+
+def _compare(connection: Connection, row: Row[Any], found: AdoptedFile) -> bool:
+    """Note a file that is known from the index as it is there now; say whether it has other bytes than it had."""
+    if row.removed is not None:
         connection.execute(_IS_THERE, {"b_id": row.id})
     if found.filename != row.filename or found.sha256 not in {None, row.sha256}:
         given = {"b_id": row.id, "b_filename": found.filename, "b_sha256": found.sha256}
         connection.execute(_IS_OTHERWISE, given)
+    return None not in {row.sha256, found.sha256} and row.sha256 != found.sha256
+
+
+def found(connection: Connection, row: FileRow, sha256: str | None, time_ms: int) -> Outcome | None:
+    """End the upload of a stored file anew by what is in its place: its bytes, other ones, or (None) nothing.
+
+    None comes back where nothing changed, or where it is not the file any more that was looked at.
+    """
+    now = connection.execute(_OURS, {"b_id": row.id}).first()
+    claimed = connection.execute(_IS_CLAIMED, {"b_index": row.index, "b_identity": row.identity}).first()
+    if now is None or claimed is not None or (sha256 is None and now.removed is not None):
+        return None
+    outcome = Outcome.STORED if sha256 == row.sha256 else Outcome.DIFFERENT
+    if outcome is Outcome.DIFFERENT and sha256 is not None:
+        connection.execute(_IS_THERE, {"b_id": row.id})
+        connection.execute(_SET_SHA256, {"b_id": row.id, "b_sha256": sha256})
+    ended = connection.execute(_END, {"b_record": now.record_id, "b_outcome": outcome, "b_time": time_ms}).first()
+    if ended is None:
+        return None
+    chain.ended(connection, now.record_id, outcome, ended.index_status, time_ms)
+    return outcome
+
+
+def gone(connection: Connection, row: FileRow, time: int) -> bool:
+    """Mark a file that the index has no more as deleted: its name stays its own, and it is missed no longer."""
+    return connection.execute(_IS_GONE, {"b_id": row.id, "b_time": time}).rowcount > 0
 
 
 def set_sha256(connection: Connection, row: FileRow, sha256: str) -> bool:

@@ -7,6 +7,7 @@ A hold that nobody will end, because its program died or the index gave no clear
 uploads: the index may still be copying. The next push to the same target takes it over.
 """
 
+import asyncio
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
@@ -119,9 +120,8 @@ def _intent(row: Row[Any]) -> Intent:
     return Intent(file, row.record_id, row.action, row.opened)
 
 
-def end(connection: Connection, run: Run, hold: Hold, *, surely: bool) -> None:
+def end(connection: Connection, hold: Hold, *, surely: bool) -> None:
     """Let go of a release, or leave it held until the deadline because the index may still be copying it."""
-    run.in_flight.discard(hold.id)
     connection.execute(_DROP if surely else _LEAVE, {"b_hold": hold.id})
 
 
@@ -147,13 +147,23 @@ class Holds:
 
         def release(taken: Hold | FileBusy | tuple[Intent, ...]) -> None:
             if isinstance(taken, Hold):
-                self._worker.hand_in(lambda connection: end(connection, self._run, taken, surely=True), writes=True)
+                self._hand_in(taken, surely=True)
 
         return await self._worker.write(lambda connection: take(connection, self._run, passing, now), orphaned=release)
 
     async def end(self, hold: Hold, *, surely: bool) -> None:
-        """Let go of a release; where it is not sure that the index is done with it, it stays held till the deadline."""
-        await self._worker.write(lambda connection: end(connection, self._run, hold, surely=surely))
+        """Let go of a release; where it is not sure that the index is done with it, it stays held till the deadline.
+
+        Where this fails it stays held likewise, and the next push to that target takes the hold over.
+        """
+        await self._hand_in(hold, surely=surely)
+
+    def _hand_in(self, hold: Hold, *, surely: bool) -> asyncio.Future[None]:
+        return self._worker.hand_in(
+            lambda connection: end(connection, hold, surely=surely),
+            writes=True,
+            afterwards=lambda: self._run.in_flight.discard(hold.id),
+        )
 
     async def judged(self, index: str, identity: str, sha256: str) -> bool:
         """Say whether these very bytes were admitted to an index, and are there or on their way as far as we know."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from authproxy.domain.endings import DAY
-from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord
 from authproxy.store import keys as key_rows
 from authproxy.store import last_uses
 from authproxy.store.keys import PAGE
@@ -44,6 +44,7 @@ _UNTIL: Final = select(func.count()).where(
     keys.c.expires > bindparam("after"),
     keys.c.expires <= bindparam("until"),
     keys.c.expires - keys.c.created > bindparam("life"),
+    keys.c.kind == KeyKind.KEY,
 )
 _HEARTBEAT: Final = select(meta.c.uses_since, meta.c.uses_noted)
 
@@ -77,9 +78,10 @@ class Paused:
 
 
 def expiring(where: ColumnElement[bool], now: int, until: int) -> Select[Any]:
-    """Ask for keys that end after `now` and no later than `until`."""
+    """Ask for keys that end after `now` and no later than `until`; minted ones all do, and nobody has to look."""
     end = keys.c.expires.label("end")
-    return select(end, keys.c.id).where(where, WORKS, keys.c.expires > now, keys.c.expires <= until)
+    asked = select(end, keys.c.id).where(where, WORKS, keys.c.expires > now, keys.c.expires <= until)
+    return asked.where(keys.c.kind == KeyKind.KEY)
 
 
 def rotating(where: ColumnElement[bool], now: int) -> Select[Any]:

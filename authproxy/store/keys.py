@@ -4,7 +4,7 @@ Every change of a key raises `meta.generation` in its own transaction; a spent u
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -198,23 +198,27 @@ def raise_generation(connection: Connection) -> None:
 
 
 def _in_state(state: KeyState, now: int) -> ColumnElement[bool]:
-    expired = and_(keys.c.expires.is_not(None), keys.c.expires <= now)
-    kept = keys.c.revoked.is_(None)
+    kept, unpaused = keys.c.revoked.is_(None), keys.c.paused.is_(None)
+    lasts, canary = or_(keys.c.expires.is_(None), keys.c.expires > now), keys.c.kind == KeyKind.CANARY
     return {
         KeyState.REVOKED: keys.c.revoked.is_not(None),
         KeyState.PAUSED: and_(kept, keys.c.paused.is_not(None)),
-        KeyState.EXPIRED: and_(kept, keys.c.paused.is_(None), expired),
-        KeyState.LIVE: and_(kept, keys.c.paused.is_(None), or_(keys.c.expires.is_(None), keys.c.expires > now)),
+        KeyState.EXPIRED: and_(kept, unpaused, keys.c.expires.is_not(None), keys.c.expires <= now),
+        KeyState.CANARY: and_(kept, unpaused, lasts, canary),
+        KeyState.LIVE: and_(kept, unpaused, lasts, ~canary),
     }[state]
 
 
-def matching(policy: str | None, owner: str | None, state: KeyState | None, now: int) -> ColumnElement[bool]:
-    """Build the filter of a listing."""
+def matching(
+    policy: str | None, owner: str | None, state: KeyState | None, now: int, kinds: Collection[KeyKind] = ()
+) -> ColumnElement[bool]:
+    """Build the filter of a listing; no kinds: all of them."""
     return and_(
         true(),
         *([keys.c.policy == policy] if policy is not None else []),
         *([keys.c.owner == owner] if owner is not None else []),
         *([_in_state(state, now)] if state is not None else []),
+        *([keys.c.kind.in_(kinds)] if kinds else []),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from authproxy.domain.endings import current, old
-from authproxy.domain.keys import KeyId, KeyRecord, Secret
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord, Secret
 from authproxy.store import keys as key_rows
 from authproxy.store import last_uses
 from authproxy.store.last_uses import LastUse
@@ -69,9 +69,9 @@ Step = Rotate | Finish | Shown | TakeBack | Extend
 class Unchanged:
     """Why a step was not taken.
 
-    "unknown", "revoked", "expired"; "changed": somebody was quicker, read the key again; "rotating": an old secret
-    still lives, until `ends`, and where `unseen` the new one may never have been printed; "not rotating"; "used": the
-    secret that would end was used, by `use`.
+    "unknown", "revoked", "expired"; "minted": it ends by itself; "canary": it never works; "changed": somebody was
+    quicker, read the key again; "rotating": an old secret still lives, until `ends`, and where `unseen` the new one may
+    never have been printed; "not rotating"; "used": the secret that would end was used, by `use`.
     """
 
     reason: str
@@ -101,6 +101,8 @@ def take(connection: Connection, key_id: KeyId, step: Step, now: int) -> KeyReco
     record = key_rows.find(connection, key_id)
     if record is None:
         return Unchanged("unknown")
+    if record.kind is not KeyKind.KEY:
+        return Unchanged(record.kind)
     if isinstance(step, Shown):
         connection.execute(_SHOWN, _of(record, step.slot))
         return record
@@ -142,7 +144,7 @@ def _rotate(connection: Connection, record: KeyRecord, step: Rotate, now: int) -
         return Unchanged("not rotating")
     if newest is None or newest.slot != step.replaces:
         return Unchanged("changed")
-    if step.again and not step.force and (use := last_uses.since(connection, record.id, newest.slot, 0)):
+    if step.again and not step.force and (use := last_uses.since(connection, record.id, newest, 0)):
         return Unchanged("used", use=use)
     if replaced is None:
         ending = newest
@@ -167,7 +169,7 @@ def _finish(connection: Connection, record: KeyRecord, step: Finish, now: int) -
     if replaced is None:
         return Unchanged("not rotating")
     since = step.quiet_since
-    if since is not None and (use := last_uses.since(connection, record.id, replaced.slot, since)):
+    if since is not None and (use := last_uses.since(connection, record.id, replaced, since)):
         return Unchanged("used", replaced.expires, use=use)
     connection.execute(_DROP_REPLACED, {"b_key": record.id, "b_until": _ALL})
     return None

@@ -1,7 +1,8 @@
 """What is older than the record is kept: rows and links leave from the old end, and the anchor says where it is now.
 
 A row that says how a stored file came there stays, and so does one that a claim still needs; it gets a new link at the
-young end, because its first one goes. Nothing that does not fit its hash is taken away, lest a forgery go with it.
+young end, because its first one goes, and behind that its end is told again. Nothing that does not fit its hash is
+taken away, lest a forgery go with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, inse
 
 from authproxy.domain.access import Outcome
 from authproxy.store import chain
-from authproxy.store.chain import LINKED, ROW, Kind, link_hash, row_digest
+from authproxy.store.chain import LINKED, ROW, Kind, link_hash, row_digest, told_of_end
 from authproxy.store.tables import anchor, claims, files, links, record
 
 BATCH: Final = 200  # links per transaction: some 20 ms, during which no upload is admitted
@@ -54,6 +55,7 @@ class Pruned:
 
 def prune(connection: Connection, before_ms: int, now_ms: int) -> Pruned:
     """Take away a batch of links that are older than `before_ms`, with the rows that they are the first links of."""
+    before_ms = min(before_ms, now_ms // 1000 * 1000)  # or what is kept would be old at once, again and again
     begins = chain.old_end(connection)
     found: Sequence[Any] = connection.execute(_OLDEST, {"b_after": begins.link, "b_until": begins.link + BATCH}).all()
     old = list(_older(found, before_ms))
@@ -70,8 +72,7 @@ def prune(connection: Connection, before_ms: int, now_ms: int) -> Pruned:
     gone, kept = _parted(old)
     last: chain.Head | None = None
     for row in kept:
-        link = row.record_id, now_ms, Kind.KEPT, row.now_outcome, row.now_status
-        last = chain.append(connection, link, row.digest, last)
+        last = chain.kept(connection, row, now_ms, last)
     if gone:
         connection.execute(_DROP_ROWS, [{"b_record": record_id} for record_id in gone])
     connection.execute(_DROP_LINKS, {"b_until": old[-1].id})
@@ -102,8 +103,8 @@ def _wrong_end(end: Any, row: Any) -> str | None:
     """Say where a row tells another end than its last link, whose own place in the chain may be much further on."""
     if row.kind == Kind.ENDED:
         return None
-    told = row.now_outcome, row.now_status, row.now_completed if end.kind == Kind.ENDED else end.time_ms
-    if told != (end.outcome, end.index_status, end.time_ms):
+    told = told_of_end(end.kind, end.outcome, end.index_status, end.time_ms)
+    if (row.now_outcome, row.now_status, row.now_completed) != told:
         return f"what row {row.record_id} says of its end, its last link does not say"
     return None
 

@@ -9,6 +9,7 @@ complete the delete, and is left where that did not happen. A push of the releas
 and it for the end of the push (`holds`).
 """
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ def admit(
     """Look at the key and at the files once more; put the delete on record, mark them, return the number of its row."""
     key = None if entry.key_id is None else key_rows.find(connection, entry.key_id)
     verdict = (
-        uploads.key_says_no(key, entry, now)
+        uploads.key_says_no(connection, key, entry, now)
         or _files_say_no(connection, run, entry, identities, now)
         or holds.over(connection, run, entry.index, release_identity(entry.project, entry.version), now)
     )
@@ -74,7 +75,8 @@ def admit(
     run.hold()
     number = uploads.note(connection, entry, outcome=uploads.PENDING)
     row = {"index_name": entry.index, "identity": _claimed(number), "record_id": number, "run": run.name, "opened": now}
-    run.in_flight.add(uploads.number_of(connection.execute(_CLAIM, row)))
+    run.deletes[number] = uploads.number_of(connection.execute(_CLAIM, row))
+    run.in_flight.add(run.deletes[number])
     _mark(connection, entry.index, identities, now, number)
     return number
 
@@ -103,7 +105,6 @@ def _files_say_no(
 
 def complete(
     connection: Connection,
-    run: Run,
     record_id: int,
     outcome: Outcome,
     index_status: int | None,
@@ -112,10 +113,8 @@ def complete(
 ) -> None:
     """End a delete, and mark what is gone once more: whoever saw it meanwhile has taken the mark away."""
     claim = _claim(connection, record_id)
-    if claim is not None:
-        run.in_flight.discard(claim.id)  # before anything can fail: then it is nobody's, and will be settled
-        if outcome is not Outcome.UNKNOWN:
-            connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
+    if claim is not None and outcome is not Outcome.UNKNOWN:
+        connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
     given = {"b_record": record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
     if connection.execute(_COMPLETE, given).rowcount:
         chain.ended(connection, record_id, outcome, index_status, time_ms)
@@ -162,14 +161,30 @@ class Removals:
 
         Everything but a number leaves no trace: the key is dead; the release is being pushed out of this index; an
         upload of a file of it is on its way, or ended without an answer (`Store.settle` it and ask again); or the hash
-        of one of these files is not known (any more).
+        of one of these files is not known (any more). If the caller is cancelled while it waits, the delete is
+        completed as FAILED, and nothing of it is gone.
         """
-        return await self._worker.write(lambda connection: admit(connection, self._run, entry, identities, now))
+
+        def release(verdict: int | KeyDead | FileBusy | FileUnsettled | ReleaseHeld) -> None:
+            if isinstance(verdict, int):
+                left = Removed(entry.index, (), identities)
+                self._hand_in(verdict, Outcome.FAILED, None, entry.time_ms, left)
+
+        return await self._worker.write(
+            lambda connection: admit(connection, self._run, entry, identities, now), orphaned=release
+        )
 
     async def complete(
         self, number: int, outcome: Outcome, *, index_status: int | None, time_ms: int, removed: Removed
     ) -> None:
-        """End a delete. Of what is left the mark is taken away again."""
-        await self._worker.write(
-            lambda connection: complete(connection, self._run, number, outcome, index_status, time_ms, removed)
+        """End a delete. Of what is left the mark is taken away again. Where it fails, the delete is to be settled."""
+        await self._hand_in(number, outcome, index_status, time_ms, removed)
+
+    def _hand_in(
+        self, number: int, outcome: Outcome, index_status: int | None, time_ms: int, removed: Removed
+    ) -> asyncio.Future[None]:
+        return self._worker.hand_in(
+            lambda connection: complete(connection, number, outcome, index_status, time_ms, removed),
+            writes=True,
+            afterwards=lambda: self._run.in_flight.discard(self._run.deletes.pop(number, 0)),
         )

@@ -57,6 +57,11 @@ class Run(Protocol):
         """Ids of its claims that somebody here will end."""
         ...
 
+    @property
+    def deletes(self) -> dict[int, int]:
+        """Which of these is of a delete, by the number of its row in the record."""
+        ...
+
     def hold(self) -> None:
         """Show this run as alive: from its opening on, or from its first claim where that failed. Raises StoreError."""
         ...
@@ -80,6 +85,7 @@ class FileRun:
     def __init__(self, database: Path) -> None:
         self.name: Final = secrets.token_hex(_NAME_BYTES)
         self.in_flight: Final[set[int]] = set()  # ids of claims
+        self.deletes: Final[dict[int, int]] = {}  # which of these is of a delete, by its row
         self._database: Final = database.resolve()  # one file has one name
         self._held: int | None = None
 

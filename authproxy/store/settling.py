@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, or_, select
 
 from authproxy.domain.access import Outcome
 from authproxy.store import files, removals, uploads
@@ -13,7 +13,7 @@ from authproxy.store.reserve import Reserve
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, record
 from authproxy.store.tables import files as file_table
-from authproxy.store.verdicts import Alarm, Intent
+from authproxy.store.verdicts import Alarm, FileRow, Intent
 from authproxy.store.worker import Worker
 
 # All of them: a bound table is read by its number from the first on, in pages.
@@ -26,14 +26,13 @@ _CLAIMS: Final[Select[Any]] = (
 )
 PAGE: Final = 500
 
-# An alarm stands while the index has, as far as we know, what an upload of ours found in its place. Written out, not
-# bound: SQLite uses a partial index only where the statement itself says its condition.
-_STANDING: Final = and_(
-    record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'"),
-    file_table.c.record_id.is_(None),
-    file_table.c.removed.is_(None),
-    file_table.c.sha256 != record.c.sha256,
+# An alarm stands while the index has, as far as we know, other bytes in the place of an upload of ours, or nothing any
+# more. Written out, not bound: SQLite uses a partial index only where the statement itself says its condition.
+_IS_DIFFERENT: Final = and_(
+    record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'"), file_table.c.removed.is_(None)
 )
+_OTHER_BYTES: Final = and_(file_table.c.record_id.is_(None), file_table.c.sha256 != record.c.sha256)
+_MISSING: Final = file_table.c.record_id == record.c.id
 _PLACES: Final = record.join(
     file_table,
     and_(file_table.c.index_name == record.c.index_name, file_table.c.identity == record.c.identity),
@@ -41,11 +40,11 @@ _PLACES: Final = record.join(
 _ALARMS: Final[Select[Any]] = (
     select(file_table, record.c.id.label("upload"), record.c.sha256.label("sent"))
     .select_from(_PLACES)
-    .where(_STANDING)
+    .where(_IS_DIFFERENT, _OTHER_BYTES)
     .order_by(record.c.id)
     .limit(PAGE)
 )
-_COUNT: Final = select(func.count()).select_from(_PLACES).where(_STANDING)
+_COUNT: Final = select(func.count()).select_from(_PLACES).where(_IS_DIFFERENT, or_(_OTHER_BYTES, _MISSING))
 
 
 class Unfinished:
@@ -79,12 +78,27 @@ class Unfinished:
         """
         return await self._worker.write(lambda connection: removals.settle(connection, self._run, intent, left, now))
 
+    async def projects(self, index: str, *, after: str = "") -> list[str]:
+        """Read the next projects of which files of an index are known, in the order of their names; [] at the end."""
+        return await self._worker.read(lambda connection: files.projects(connection, index, after))
+
+    async def found(self, row: FileRow, sha256: str | None, *, now: int) -> Outcome | None:
+        """End the upload of a stored file anew by what a second look found in its place: a hash, None for nothing.
+
+        DIFFERENT is an alarm, STORED the end of one; None where nothing changed, or the file has been replaced since.
+        """
+        return await self._worker.write(lambda connection: files.found(connection, row, sha256, now * 1000))
+
+    async def gone(self, row: FileRow, *, now: int) -> bool:
+        """Mark a file that is gone from the index as deleted; its name stays its own. False where it was replaced."""
+        return await self._worker.write(lambda connection: files.gone(connection, row, now))
+
     async def alarms(self) -> list[Alarm]:
         """Read the first files of the index with other bytes than the uploads of ours that they should be."""
         return await self._worker.read(_alarms)
 
     async def count_alarms(self) -> int:
-        """Count those files."""
+        """Count those files, and those that were uploaded, that nobody deleted through us and that are gone."""
         return await self._worker.read(lambda connection: connection.scalar(_COUNT) or 0)
 
 
@@ -98,11 +112,7 @@ class _Page:
 
     def __call__(self, connection: Connection) -> tuple[list[Intent], int, int | None]:
         found = connection.execute(_CLAIMS, {"b_after": self.after, "b_limit": PAGE}).all()
-        left = [
-            Intent(uploads.file_of(row), row.record_id, row.action, row.opened)
-            for row in found
-            if not uploads.under_way(self.run, row, self.now)
-        ]
+        left = [uploads.intent_of(row) for row in found if not uploads.under_way(self.run, row, self.now)]
         return left, len(found) - len(left), found[-1].id if len(found) == PAGE else None
 
 

@@ -123,6 +123,7 @@ record: Final = Table(
     Column("source", Text),  # of a push: the index that it takes from
     Column("derived", Text),  # of a derived key: its name and its caveats, JSON
     Column("claims", Text),  # of a minted key: what its token said, JSON
+    Column("attestations", Text),  # of an upload that carries any: their hashes, and whose they claim to be, JSON
     sqlite_autoincrement=True,
 )
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, literal_column, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, literal_column, select, true
 
+from authproxy.domain.access import Outcome
 from authproxy.domain.names import same_version
 from authproxy.store import chain
 from authproxy.store.tables import files, links, record
@@ -40,6 +41,10 @@ class Decision:
     reason: str | None
     index_status: int | None
     completed_ms: int | None
+    source: str | None = None  # of a push: the index that it takes from
+    derived: str | None = None  # of a derived key: its name and its caveats, JSON
+    claims: str | None = None  # of a minted key: what its token said, JSON
+    attestations: str | None = None  # of an upload that carried any: hashes, and whose they claim to be, JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file that the index has, or had. `put_by` is None where it was there before us, or was changed past us."""
+    """A file that the index has, or had. `put_by` is None where it was there before us, or was changed past us.
+
+    Where its outcome is `different` and nobody deleted the file through us, the file is gone.
+    """
 
     index: str
     identity: str
@@ -64,6 +72,7 @@ class KnownFile:
     sha256: str | None
     removed: int | None  # unix seconds
     put_by: Decision | None
+    instead_of: Decision | None = None  # the upload whose bytes should be there, where the index has others
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,10 @@ _COLUMNS: Final = (
     record.c.reason,
     record.c.index_status,
     record.c.completed_ms,
+    record.c.source,
+    record.c.derived,
+    record.c.claims,
+    record.c.attestations,
 )
 _NEXT: Final = (
     select(record.c.id).where(record.c.id > bindparam("b_after")).order_by(record.c.id).limit(PAGE).subquery("next")
@@ -107,10 +120,18 @@ _BOUNDARY: Final = select(func.max(_NEXT.c.id))
 _LATEST: Final[Select[Any]] = (
     select(*_COLUMNS).where(record.c.id > 0).order_by(record.c.id.desc()).limit(bindparam("b_limit"))
 )
+# What pruning tells once more is no news: a row that is kept, and behind that the end that it had (`chain.kept`).
+_BEFORE: Final = links.alias("before")
+_TOLD_AGAIN: Final = exists().where(
+    _BEFORE.c.id == links.c.id - 1,
+    _BEFORE.c.record_id == links.c.record_id,
+    _BEFORE.c.kind == chain.Kind.KEPT,
+    _BEFORE.c.time_ms > links.c.time_ms,
+)
 _SINCE: Final[Select[Any]] = (
     select(links.c.id.label("link"), *_COLUMNS)
     .select_from(links.join(record, record.c.id == links.c.record_id))
-    .where(links.c.id > bindparam("b_after"), links.c.kind != chain.Kind.KEPT)
+    .where(links.c.id > bindparam("b_after"), links.c.kind != chain.Kind.KEPT, ~_TOLD_AGAIN)
     .order_by(links.c.id)
     .limit(PAGE)
 )
@@ -119,6 +140,19 @@ _OF_FILE: Final = and_(record.c.identity == bindparam("b_identity"), record.c.id
 _OF_HASH: Final = and_(record.c.sha256 == bindparam("b_sha256"), record.c.sha256 != literal_column("''"))
 _DELETES: Final = and_(record.c.action == literal_column("'delete'"), record.c.project == bindparam("b_project"))
 _FILES: Final[Select[Any]] = select(files).order_by(files.c.id)
+# Uploads in whose place the index has other bytes, and the files that lie there.
+_IS_DIFFERENT: Final = record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'")
+_INSTEAD_OF: Final[Select[Any]] = (
+    select(*_COLUMNS)
+    .where(_OF_FILE, _IS_DIFFERENT, record.c.index_name == bindparam("b_index"), record.c.sha256 != bindparam("b_has"))
+    .order_by(record.c.id.desc())
+    .limit(1)
+)
+_DISPLACED: Final[Select[Any]] = (
+    select(files)
+    .join(record, and_(record.c.index_name == files.c.index_name, record.c.identity == files.c.identity))
+    .where(_OF_HASH, _IS_DIFFERENT, files.c.record_id.is_(None))
+)
 
 
 def _decision(row: Any) -> Decision:
@@ -173,7 +207,7 @@ def since(connection: Connection, link: int) -> tuple[list[Decision], int]:
 
 def about_file(connection: Connection, *, identity: str | None, sha256: str | None, limit: int) -> About:
     """Read all that is known of a file, by its identity or else by its hash, with the youngest rows about it."""
-    known = [_known(connection, row) for row in connection.execute(_files(connection, identity, sha256))]
+    known = [_known(connection, row) for row in _files(connection, identity, sha256)]
     condition = _OF_HASH if identity is None else _OF_FILE
     given = {"b_identity": identity, "b_sha256": sha256}
     rows = {row.id: row for row in _youngest(connection, condition, given, limit + 1)}
@@ -193,20 +227,28 @@ def _youngest(
     return [_decision(row) for row in connection.execute(asked, given)]
 
 
-def _files(connection: Connection, identity: str | None, sha256: str | None) -> Select[Any]:
+def _files(connection: Connection, identity: str | None, sha256: str | None) -> list[Any]:
+    """Find the files of an identity in every index; or those with these bytes, and those that should have them."""
     if identity is None:
-        return _FILES.where(files.c.sha256 == sha256)
+        found = connection.execute(_FILES.where(files.c.sha256 == sha256)).all()
+        displaced = connection.execute(_DISPLACED, {"b_sha256": sha256}).all()
+        return [row for _, row in sorted({row.id: row for row in (*found, *displaced)}.items())]
     # devpi may have it in several indexes. One by one: the table's index begins with them, and there are few.
     names: list[str] = []
     name = connection.scalar(select(func.min(files.c.index_name)))
     while name is not None:
         names.append(name)
         name = connection.scalar(select(func.min(files.c.index_name)).where(files.c.index_name > name))
-    return _FILES.where(files.c.index_name.in_(names), files.c.identity == identity)
+    return list(connection.execute(_FILES.where(files.c.index_name.in_(names), files.c.identity == identity)))
 
 
 def _known(connection: Connection, row: Any) -> KnownFile:
-    put_by = connection.execute(select(*_COLUMNS).where(record.c.id == row.record_id)).first()
+    put_by = instead_of = None
+    if row.record_id is not None:
+        put_by = connection.execute(select(*_COLUMNS).where(record.c.id == row.record_id)).first()
+    elif row.sha256 is not None:
+        asked = {"b_identity": row.identity, "b_index": row.index_name, "b_has": row.sha256}
+        instead_of = connection.execute(_INSTEAD_OF, asked).first()
     return KnownFile(
         row.index_name,
         row.identity,
@@ -216,4 +258,5 @@ def _known(connection: Connection, row: Any) -> KnownFile:
         row.sha256,
         row.removed,
         _decision(put_by) if put_by else None,
+        _decision(instead_of) if instead_of else None,
     )

@@ -1,9 +1,9 @@
-"""One upload in the database: admitted, completed; or settled, when its end was never seen.
+"""One upload in the database: admitted, or why not. How it ended is `outcomes`.
 
 `admit` reads everything first and writes only when the answer is yes, so every other verdict leaves no trace.
-What is stored of a file stays until the index has said yes to another: an overwrite that fails changes nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -13,17 +13,17 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
-    delete,
     insert,
-    literal_column,
     select,
     update,
 )
 
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
+from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
-from authproxy.domain.names import release_identity
-from authproxy.store import chain, files, holds
+from authproxy.domain.names import release_identity, same_version
+from authproxy.domain.narrowing import Nonce
+from authproxy.store import chain, derivations, files, holds, nonces
 from authproxy.store import keys as key_rows
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
@@ -35,18 +35,20 @@ from authproxy.store.verdicts import (
     FileKnown,
     FileRow,
     FileUnsettled,
+    Intent,
     KeyDead,
+    NonceSpent,
     RateExceeded,
     Ticket,
     UsesSpent,
     Verdict,
 )
 
-PENDING: Final = "pending"
+PENDING: Final = chain.PENDING
 _DENIED: Final = "denied"
 
 _RENAMED: Final = {"index": "index_name", "warning": "reason"}
-_COLUMN_OF: Final = {each.name: _RENAMED.get(each.name, each.name) for each in fields(Entry)}
+_COLUMN_OF: Final = {each.name: _RENAMED.get(each.name, each.name) for each in fields(Entry) if each.name != "lineage"}
 
 # What a claim is of, beside its own columns.
 OF_CLAIM: Final = (
@@ -63,6 +65,12 @@ CLAIMS: Final[Select[Any]] = (
     .where(claims.c.index_name == bindparam("b_index"))
 )
 _CLAIM: Final = CLAIMS.where(claims.c.identity == bindparam("b_identity"))
+_CLAIM_OF_RECORD: Final[Select[Any]] = (
+    select(claims, *OF_CLAIM)
+    .join(record, record.c.id == claims.c.record_id)
+    .where(claims.c.record_id == bindparam("b_record"))
+)
+_DELETES: Final = CLAIMS.where(record.c.action == Action.DELETE, record.c.project == bindparam("b_project"))
 # The time of the admission that fills the window, if it is full.
 _NTH_LATEST: Final = (
     select(record.c.admitted_ms)
@@ -71,83 +79,57 @@ _NTH_LATEST: Final = (
     .limit(1)
     .offset(bindparam("b_before"))
 )
-_SPEND: Final = update(keys).where(keys.c.id == bindparam("b_key")).values(used=keys.c.used + 1)
-_GIVE_BACK: Final = update(keys).where(keys.c.id == bindparam("b_key"), keys.c.used > 0).values(used=keys.c.used - 1)
+SPEND: Final = update(keys).where(keys.c.id == bindparam("b_key")).values(used=keys.c.used + 1)
 _INSERT_RECORD: Final = insert(record)
 _INSERT_CLAIM: Final = insert(claims)
-_DROP_CLAIM: Final = delete(claims).where(claims.c.id == bindparam("b_claim"))
-_CLAIMED: Final[Select[Any]] = (
-    select(claims.c.record_id, claims.c.run, record.c.sha256)
-    .join(record, record.c.id == claims.c.record_id)
-    .where(claims.c.id == bindparam("b_claim"))
-)
-_FILE_OF_RECORD: Final = (
-    record.c.id.label("record_id"),
-    record.c.index_name,
-    record.c.identity,
-    record.c.project,
-    record.c.version,
-    record.c.filename,
-    record.c.sha256,
-)
-_COMPLETE: Final = (
-    update(record)
-    .where(record.c.id == bindparam("b_record"), record.c.outcome == PENDING)
-    .values(outcome=bindparam("b_outcome"), index_status=bindparam("b_status"), completed_ms=bindparam("b_time"))
-    .returning(*_FILE_OF_RECORD)
-)
-_SETTLE: Final = (
-    update(record)
-    .where(record.c.id == bindparam("b_record"))
-    .values(outcome=bindparam("b_outcome"), completed_ms=bindparam("b_time"))
-    .returning(*_FILE_OF_RECORD, record.c.key_id, record.c.index_status)
-)
-_OUTCOME: Final = select(record.c.outcome).where(record.c.id == bindparam("b_record"))
-# Another upload of the same file, which may have taken its place. (The condition is the index's, to the letter.)
-_LATER: Final = (
-    select(record.c.id)
-    .where(
-        record.c.identity == bindparam("b_identity"),
-        record.c.identity != literal_column("''"),
-        record.c.index_name == bindparam("b_index_name"),
-        record.c.id > bindparam("b_record_id"),
-        record.c.outcome.in_((PENDING, Outcome.STORED, Outcome.UNKNOWN, Outcome.DIFFERENT)),
-    )
-    .limit(1)
-)
 
 
 def admit(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict:
     """Answer as `foresee` does, and write on yes."""
-    return foresee(connection, run, entry, claim, now) or Admitted(_write(connection, run, entry, now))
+    return foresee(connection, run, entry, claim, now) or Admitted(_write(connection, run, entry, claim, now))
 
 
 def foresee(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
-    """Say why not, in the order key, file, uses, rate; None where nothing speaks against it."""
+    """Say why not, in the order key, nonce, file, uses, rate; None where nothing speaks against it."""
     key = None if entry.key_id is None else key_rows.find(connection, entry.key_id)
     return (
-        key_says_no(key, entry, now)
+        key_says_no(connection, key, entry, now)
+        or _nonces_say_no(connection, run, claim.once, now)
         or _file_says_no(connection, run, entry, claim, now)
         or _uses_say_no(key, claim)
         or _rate_says_no(connection, entry, claim, now)
     )
 
 
-def key_says_no(key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None:
-    """Say whether the key has stopped working; whoever holds none has none that could."""
+def key_says_no(connection: Connection, key: KeyRecord | None, entry: Entry, now: int) -> KeyDead | None:
+    """Say whether the key, or the derived one, has stopped working; whoever holds none has none that could."""
     if entry.key_id is None:
         return None
     secret = key.secret(entry.public_id or "") if key else None
     if key is None or secret is None:
         return KeyDead("unknown")
     dead = key.dead(now) or ("expired" if secret.dead(now) else None)
+    if dead is None and derivations.any_ended(connection, entry.lineage):
+        dead = "ended"
     return KeyDead(dead) if dead else None
+
+
+def _nonces_say_no(connection: Connection, run: Run, once: Sequence[Nonce], now: int) -> Verdict | None:
+    """Say whether a nonce is spent, or somebody has it; who crashed with it has to be settled first."""
+    held = nonces.held(connection, once, now)
+    if not isinstance(held, int):
+        return held
+    found = connection.execute(_CLAIM_OF_RECORD, {"b_record": held}).first()
+    return NonceSpent() if found is None else claimed(run, found, now)
 
 
 def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
     found = connection.execute(_CLAIM, {"b_index": entry.index, "b_identity": entry.identity}).first()
     if found is not None:
         return claimed(run, found, now)
+    for deleting in connection.execute(_DELETES, {"b_index": entry.index, "b_project": entry.project}):
+        if same_version(deleting.version, entry.version):
+            return claimed(run, deleting, now)
     stored = files.find(connection, entry.index, entry.identity)
     if stored is not None and not _may_take_the_place(entry, claim, stored):
         return FileKnown(stored)
@@ -157,8 +139,10 @@ def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, 
 
 
 def claimed(run: Run, found: Row[Any], now: int) -> FileBusy | FileUnsettled:
-    """Say what a row of `CLAIMS` is: an upload on its way, or one that ended without an answer."""
-    return FileBusy() if under_way(run, found, now) else FileUnsettled(file_of(found))
+    """Say what a row of `CLAIMS` is: an upload or a delete on its way, or one that ended without an answer."""
+    if under_way(run, found, now):
+        return FileBusy(deleting=found.action == Action.DELETE)
+    return FileUnsettled(intent_of(found))
 
 
 def under_way(run: Run, found: Row[Any], now: int) -> bool:
@@ -168,9 +152,9 @@ def under_way(run: Run, found: Row[Any], now: int) -> bool:
     return found.id in run.in_flight if found.run == run.name else run.alive(found.run)
 
 
-def file_of(found: Row[Any]) -> FileRow:
+def intent_of(found: Row[Any]) -> Intent:
     """Build the value of a claim, of the same columns."""
-    return FileRow(
+    row = FileRow(
         found.id,
         found.index_name,
         found.identity,
@@ -180,6 +164,7 @@ def file_of(found: Row[Any]) -> FileRow:
         found.sha256,
         ours=True,
     )
+    return Intent(row, found.record_id, found.action, found.opened)
 
 
 def _may_take_the_place(entry: Entry, claim: Claim, stored: FileRow) -> bool:
@@ -205,11 +190,12 @@ def _rate_says_no(connection: Connection, entry: Entry, claim: Claim, now: int) 
     return None if oldest is None else RateExceeded(max(1, oldest // 1000 + seconds - now))
 
 
-def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
+def _write(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Ticket:
     run.hold()
     if entry.key_id is not None:
-        connection.execute(_SPEND, {"b_key": entry.key_id})
+        connection.execute(SPEND, {"b_key": entry.key_id})
     record_id = note(connection, entry, outcome=PENDING, admitted_ms=now * 1000)
+    nonces.take(connection, claim.once, record_id)
     row = {
         "index_name": entry.index,
         "identity": entry.identity,
@@ -219,7 +205,7 @@ def _write(connection: Connection, run: Run, entry: Entry, now: int) -> Ticket:
     }
     claim_id = number_of(connection.execute(_INSERT_CLAIM, row))
     run.in_flight.add(claim_id)
-    return Ticket(record_id, claim_id, entry.key_id)
+    return Ticket(record_id, claim_id, entry.key_id, tuple(claim.once))
 
 
 def note(connection: Connection, entry: Entry, *, outcome: str, **more: object) -> int:
@@ -237,63 +223,14 @@ def number_of(inserted: CursorResult[Any]) -> int:
     return int(row[0])
 
 
+def same(connection: Connection, run: Run, entry: Entry, once: Sequence[Nonce], now: int) -> Verdict | None:
+    """Put on record that nothing had to be sent, and spend what is good once on it; or say why that cannot be."""
+    verdict = _nonces_say_no(connection, run, once, now)
+    if verdict is None:
+        nonces.take(connection, once, note(connection, entry, outcome=Outcome.SAME))
+    return verdict
+
+
 def refuse(connection: Connection, entry: Entry, code: str, reason: str) -> None:
     """Put a refusal on record."""
     note(connection, entry, outcome=_DENIED, code=code, reason=reason)
-
-
-def complete(
-    connection: Connection, run: Run, ticket: Ticket, outcome: Outcome, index_status: int | None, time_ms: int
-) -> None:
-    """End an admitted upload. Ending it twice changes nothing."""
-    first = ticket.claim_id in run.in_flight
-    run.in_flight.discard(ticket.claim_id)
-    given = {"b_record": ticket.record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
-    file = connection.execute(_COMPLETE, given).mappings().first()
-    if file is None:
-        if first and outcome is Outcome.STORED:
-            _stored_after_all(connection, ticket, time_ms)
-        return
-    chain.ended(connection, ticket.record_id, outcome, index_status, time_ms)
-    if outcome is Outcome.UNKNOWN:
-        return
-    connection.execute(_DROP_CLAIM, {"b_claim": ticket.claim_id})
-    if outcome is Outcome.STORED:
-        files.put(connection, dict(file))
-    elif ticket.key_id is not None:
-        connection.execute(_GIVE_BACK, {"b_key": ticket.key_id})
-
-
-def _stored_after_all(connection: Connection, ticket: Ticket, time_ms: int) -> None:
-    """Set right what was settled as failed before the file was there: whoever did had lost sight of this run."""
-    if connection.scalar(_OUTCOME, {"b_record": ticket.record_id}) != Outcome.FAILED:
-        return
-    given = {"b_record": ticket.record_id, "b_outcome": Outcome.STORED, "b_time": time_ms}
-    file = dict(connection.execute(_SETTLE, given).mappings().one())
-    key_id, index_status = file.pop("key_id"), file.pop("index_status")
-    chain.ended(connection, ticket.record_id, Outcome.STORED, index_status, time_ms)
-    if key_id is not None:
-        connection.execute(_SPEND, {"b_key": key_id})
-    if connection.scalar(_LATER, {f"b_{name}": file[name] for name in ("record_id", "index_name", "identity")}) is None:
-        files.put(connection, file)
-
-
-def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None, now: int) -> Outcome | None:
-    """End a claim by what the index has: ours, nothing (or still what was there before), or other bytes."""
-    claimed = connection.execute(_CLAIMED, {"b_claim": row.id}).first()
-    if claimed is None or (claimed.run == run.name and row.id in run.in_flight):
-        return None
-    connection.execute(_DROP_CLAIM, {"b_claim": row.id})
-    ours = sha256 == claimed.sha256
-    before = files.find(connection, row.index, row.identity)
-    as_before = before is not None and not before.removed and before.sha256 == sha256
-    outcome = Outcome.STORED if ours else Outcome.FAILED if sha256 is None or as_before else Outcome.DIFFERENT
-    given = {"b_record": claimed.record_id, "b_outcome": outcome, "b_time": now * 1000}
-    file = connection.execute(_SETTLE, given).mappings().one()
-    chain.ended(connection, claimed.record_id, outcome, file["index_status"], now * 1000)
-    if not ours and file["key_id"] is not None:
-        connection.execute(_GIVE_BACK, {"b_key": file["key_id"]})
-    if outcome is not Outcome.FAILED:
-        put = {name: file[name] for name in file if name not in {"key_id", "index_status"}}
-        files.put(connection, put | {"sha256": sha256} | ({} if ours else {"record_id": None}))
-    return outcome

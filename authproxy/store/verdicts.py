@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
+from authproxy.domain.narrowing import Nonce
+
 
 class Busy(Enum):
     """The answer of a read that must not wait, while a writer is in the middle of a commit."""
@@ -24,6 +26,7 @@ class KeyState(StrEnum):
     REVOKED = "revoked"
     PAUSED = "paused"
     EXPIRED = "expired"
+    CANARY = "canary"
     LIVE = "live"
 
 
@@ -53,6 +56,8 @@ class Entry:
     source: str | None = None  # of a push: the index that it takes from
     derived: str | None = None  # of a derived key: its name and its caveats, JSON
     claims: str | None = None  # of a minted key: what its token said, JSON
+    attestations: str | None = None  # of an upload that carries any: hashes, and whose they claim to be, JSON
+    lineage: tuple[str, ...] = ()  # names of a derived key and of those that it was made of; not on record
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Claim:
     rate: tuple[int, int] | None = None  # (uploads, seconds)
     overwrite: bool = False
     pushed_from: bool = True  # whether releases are pushed out of that index, so that one may be held
+    once: tuple[Nonce, ...] = ()  # of a derived key that is good once
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A file of the index where an upload of ours should be, with other bytes."""
+    """A file of the index where an upload of ours should be, with other bytes than were uploaded."""
 
     row: FileRow
     record_id: int  # of the upload
@@ -107,6 +113,19 @@ class AdoptedFile:
     filename: str
     version: str
     sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What came of noting what an index has of a project.
+
+    `changed`, as they were: files that did not come through us and have other bytes now. `doubted`: files that did,
+    and that are not listed as they were sent; nothing is noted of those yet. Look again and tell `Unfinished.found`.
+    """
+
+    new: int
+    changed: tuple[FileRow, ...] = ()
+    doubted: tuple[FileRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,7 @@ class Ticket:
     record_id: int
     claim_id: int
     key_id: str | None
+    once: tuple[Nonce, ...] = ()  # what is spent with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +156,14 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class KeyDead:
-    """The key stopped working while the body came in: "revoked", "paused", "expired", "unknown"."""
+    """The key stopped working while the body came in: "revoked", "paused", "expired", "unknown", "ended"."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NonceSpent:
+    """A derived key that is good once has been used for an upload that the index took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +192,24 @@ class FileKnown:
 
 @dataclass(frozen=True, slots=True)
 class FileBusy:
-    """Another upload of this file is under way."""
+    """Another upload of this file is under way, or (`deleting`) a delete of its release."""
+
+    deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileUnsettled:
-    """An upload of this file ended without an answer (timeout, crash). Ask the index, `settle` the row, try again."""
+    """An upload of this file, or a delete of its release, ended without an answer (timeout, crash).
 
-    row: FileRow
+    Ask the index, settle what was begun, try again.
+    """
+
+    intent: Intent
+
+    @property
+    def row(self) -> FileRow:
+        """The file of the upload; of a delete the release."""
+        return self.intent.row
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,4 +239,6 @@ class Hold:
     id: int
 
 
-Verdict = Admitted | KeyDead | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled | ReleaseHeld
+Verdict = (
+    Admitted | KeyDead | NonceSpent | UsesSpent | RateExceeded | FileKnown | FileBusy | FileUnsettled | ReleaseHeld
+)

@@ -11,7 +11,19 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from authproxy.store.chain import LINKED, ROW, ROW_AT, Anchor, Head, Kind, head, link_hash, old_end, row_digest
+from authproxy.store.chain import (
+    LINKED,
+    ROW,
+    ROW_AT,
+    Anchor,
+    Head,
+    Kind,
+    head,
+    link_hash,
+    old_end,
+    row_digest,
+    told_of_end,
+)
 from authproxy.store.tables import links, record
 
 PAGE: Final = 1000  # links per transaction: some 20 ms, during which nobody else commits
@@ -158,8 +170,7 @@ class Walk:
             self._kept += kind == Kind.KEPT
         if kind == Kind.DECIDED and (flaw := self._unlinked(connection, record_id)):
             return flaw
-        told = (outcome, status, time_ms if kind == Kind.ENDED else row[10] if kind == Kind.KEPT else None)
-        if (row[8], row[9], row[10]) == told:
+        if (row[8], row[9], row[10]) == told_of_end(kind, outcome, status, time_ms):
             self._open.pop(record_id, None)
         else:
             self._open[record_id] = number

@@ -51,15 +51,27 @@ class Worker(Protocol):
         """Run `work` in a transaction that reads, and sees one moment of the database."""
         ...
 
-    async def write(self, work: Callable[[Connection], T], orphaned: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        orphaned: Callable[[T], None] | None = None,
+        afterwards: Callable[[], None] | None = None,
+    ) -> T:
         """Run `work` in a transaction that is on disk when this returns; no other that writes runs meanwhile.
 
         Work that was handed in is done, also where the caller is cancelled meanwhile; `orphaned` then gets its answer.
+        `afterwards` is called in any case, before anything else is written, also where the transaction could not even
+        begin.
         """
         ...
 
     def hand_in(
-        self, work: Callable[[Connection], T], *, writes: bool, orphaned: Callable[[T], None] | None = None
+        self,
+        work: Callable[[Connection], T],
+        *,
+        writes: bool,
+        orphaned: Callable[[T], None] | None = None,
+        afterwards: Callable[[], None] | None = None,
     ) -> asyncio.Future[T]:
         """Queue work without waiting for it."""
         ...
@@ -77,6 +89,7 @@ class Job(Generic[T]):
     writes: bool
     future: asyncio.Future[T]
     orphaned: Callable[[T], None] | None  # told what came of it when nobody waits any more
+    afterwards: Callable[[], None] | None  # called when the work is over, done or failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +111,14 @@ class Answer:
         else:
             future.set_result(self.value)
 
+    def end(self) -> None:
+        """Do what is to be done when the job is over. Where it ran."""
+        if self.job.afterwards is not None:
+            self.job.afterwards()
+
     def send(self) -> None:
         """Deliver from another thread."""
+        self.end()
         # The loop may be gone when a program ends in the middle: then nobody waits.
         with suppress(RuntimeError):
             self.job.future.get_loop().call_soon_threadsafe(self.deliver)
@@ -158,31 +177,37 @@ class FileWorker:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that reads."""
-        return await self._submit(work, writes=False)
+        return await self.hand_in(work, writes=False)
 
-    async def write(self, work: Callable[[Connection], T], orphaned: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        orphaned: Callable[[T], None] | None = None,
+        afterwards: Callable[[], None] | None = None,
+    ) -> T:
         """Run `work` in a transaction that is on disk when this returns.
 
         Work that was handed in is done, also where the caller is cancelled meanwhile; `orphaned` then gets its answer.
+        `afterwards` is called in the thread in any case, also where the transaction could not even begin.
         """
-        return await self._submit(work, writes=True, orphaned=orphaned)
+        return await self.hand_in(work, writes=True, orphaned=orphaned, afterwards=afterwards)
 
     def hand_in(
-        self, work: Callable[[Connection], T], *, writes: bool, orphaned: Callable[[T], None] | None = None
+        self,
+        work: Callable[[Connection], T],
+        *,
+        writes: bool,
+        orphaned: Callable[[T], None] | None = None,
+        afterwards: Callable[[], None] | None = None,
     ) -> asyncio.Future[T]:
         """Queue work without waiting for it."""
         if self._closed:
             raise StoreError(f"{self._path} is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         work = self._watched(work) if writes else work
-        self._waiting.append(Job(work, writes, future, orphaned))
+        self._waiting.append(Job(work, writes, future, orphaned, afterwards))
         self._thread.submit(self._drain)
         return future
-
-    async def _submit(
-        self, work: Callable[[Connection], T], *, writes: bool, orphaned: Callable[[T], None] | None = None
-    ) -> T:
-        return await self.hand_in(work, writes=writes, orphaned=orphaned)
 
     def _drain(self) -> None:
         batch: list[Job[Any]] = []

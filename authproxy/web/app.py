@@ -5,7 +5,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
@@ -21,13 +21,15 @@ from authproxy.config import Config
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull, StoreLost
-from authproxy.web import devpi_login, head, opened
+from authproxy.web import devpi_login, head, leakreports, opened, publishing, revoking
+from authproxy.web.about import about
+from authproxy.web.answers import marked
 from authproxy.web.chores import chores
 from authproxy.web.errors import phrase, respond
 from authproxy.web.forward_auth import is_asked, said_again
 from authproxy.web.head import Address
 from authproxy.web.own import own
-from authproxy.web.parts import Parts, assembled
+from authproxy.web.parts import Parts, assembled, masters_of
 from authproxy.web.pushing import is_push, push
 from authproxy.web.read import read
 from authproxy.web.receive import drain
@@ -54,6 +56,10 @@ STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
     StoreBusy: Denial(Code.BUSY, "the proxy's store is busy, try again", retry_after=2),
     StoreFull: Denial(Code.STORAGE_FULL, "the proxy's disk is full: nothing was uploaded, try again later"),
 }
+# What is ours, and never the index's: no project, and no user of devpi, is called so.
+OURS: Final = ("/-", "/_/", publishing.DISCOVERY)
+# What is done where, by POST, with whatever is sent there and no login.
+POSTS: Final = {**publishing.POSTS, revoking.PATH: "revoke", leakreports.PATH: "leaks"}
 KEY_IN_TARGET: Final = "a key does not belong in a URL: send it in the Authorization header, and replace this one"
 INTERNAL: Final = Denial(Code.INTERNAL, "the proxy failed: its log says how, its operator must mend that")
 
@@ -62,6 +68,9 @@ def kept(old: Config, new: Config) -> tuple[Config, list[str]]:
     """A new config as it holds without a restart, and the names of the settings in it that need one."""
     fixed = {name: getattr(old, name) for name in FIXED}
     return replace(new, **fixed), [name for name, value in fixed.items() if getattr(new, name) != value]
+
+
+_Handler = Callable[[Parts, BaseRequest, Origin, Address], Awaitable[StreamResponse]]
 
 
 class App:
@@ -76,6 +85,8 @@ class App:
     def reload(self, config: Config) -> list[str]:
         """Take a new config; return the names of the settings that changed there and need a restart to change here."""
         taken, restart = kept(self.parts.config, config)
+        if config.masters != self.parts.config.masters:
+            self.parts.authority.under(masters_of(config))
         self.parts = replace(self.parts, config=taken)
         self.parts.store.webhooks.subscribe(config.wanted)
         return restart
@@ -163,6 +174,14 @@ async def _own(parts: Parts, request: BaseRequest, _origin: Origin, address: Add
     return await own(parts, request, address)
 
 
+async def _mint(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
+    return await publishing.mint(parts, request, origin, address)
+
+
+async def _burn(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
+    return await publishing.burn(parts, request, origin, address)
+
+
 async def _login(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
     return await devpi_login.login(parts, request, address)
 
@@ -179,13 +198,17 @@ async def _opened(parts: Parts, request: BaseRequest, _origin: Origin, address: 
     return await opened.pass_on(parts, request, address)
 
 
-_ROUTES: Final = {
+_ROUTES: Final[dict[str, _Handler]] = {
     "upload": _upload,
     "delete": _delete,
     "push": _push,
     "opened": _opened,
     "auth": _own,
     "own": _own,
+    "mint": _mint,
+    "burn": _burn,
+    "revoke": revoking.revoke,
+    "leaks": leakreports.report,
     "login": _login,
     "about": _about,
     "read": _read,
@@ -204,7 +227,9 @@ def _action(flavour: Flavour, request: BaseRequest) -> str:
         return "opened"
     if is_asked(path):
         return "auth"
-    if path.startswith(("/-", "/_/")):
+    if request.method == hdrs.METH_POST and path in POSTS:
+        return POSTS[path]
+    if path.startswith(OURS):
         return "own"
     if devpi_login.is_login(flavour, request):
         return "login"
@@ -217,8 +242,7 @@ async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> Stream
     whole = denial.code is not Code.TIMEOUT and await drain(request, parts.config.limits)
     varies = parts.backend.flavour.varies
     response = respond(denial, request, to_front=is_asked(request.raw_path), varies=varies)
-    if (sessions := parts.backend.flavour.sessions) is not None:
-        response.headers.extend([sessions.version])
+    response.headers.update(marked(parts.backend.flavour))
     if not whole:
         response.force_close()
     if request.writer.output_size > 0 and request.transport is not None:
@@ -237,7 +261,8 @@ def _tell(
     seconds: float,
 ) -> None:
     """Count the request and log it in one line; what the client wrote appears as bounded data only."""
-    answer = denial.code if denial else "ok" if status < HTTPStatus.BAD_REQUEST else "index"
+    whose = "refused" if action == "mint" else "index"
+    answer = denial.code if denial else "ok" if status < HTTPStatus.BAD_REQUEST else whose
     parts.metrics.count(action, answer, seconds)
     if denial is not None and denial.code is Code.MISCONFIGURED:
         parts.metrics.misconfigured.set(1)
@@ -251,6 +276,7 @@ def _tell(
             answer,
             extra={
                 "request_id": origin.request_id,
+                **about(request),
                 "address": origin.address,
                 "method": request.method[:20],
                 "target": _target(parts, request),

@@ -6,11 +6,12 @@ No request waits for any of it, and what fails here ends nothing: it is told in 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from authproxy.domain.endings import DAY, THRESHOLDS, in_days, threshold
 from authproxy.store import Ending, StoreError
+from authproxy.web.background import background
 from authproxy.web.parts import Parts
 
 log: Final = logging.getLogger("authproxy.keys")
@@ -32,6 +33,7 @@ class Chores:
         self._announces = announces
         self._day = 0
         self._told: set[tuple[str, object]] = set()
+        self._noted: frozenset[str] = frozenset()
 
     async def round(self) -> None:
         """Look at all keys: count and announce those that end, pause those that nobody uses."""
@@ -47,6 +49,18 @@ class Chores:
             await self._announce_keys(parts, now, max(within.values()))
             await self._announce_secrets(parts, now)
         await self._pause(parts, now)
+        await parts.store.derivations.sweep(now=now)
+        swept = await parts.store.minting.sweep(now=now)
+        if swept.keys:
+            log.info("minted keys that ended long ago were taken away", extra={"keys": swept.keys})
+
+    async def note_publishers(self) -> None:
+        """Note since when each trusted publisher is in the config: one that may create ends if nobody uses it."""
+        parts = self._parts()
+        labels = frozenset(parts.policy.publishers)
+        if labels - self._noted:
+            await parts.store.minting.note(labels, now=parts.now())
+        self._noted = labels
 
     async def _announce_keys(self, parts: Parts, now: int, count: int) -> None:
         async for ending in parts.store.endings(until=now + max(THRESHOLDS) * DAY, now=now):
@@ -98,6 +112,7 @@ class Chores:
             if loop.time() >= due:
                 due = loop.time() + ROUND
                 await self._tried(self.round)
+            await self._tried(self.note_publishers)
             full = self._parts().uses.full
             waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(full.wait())]
             await asyncio.wait(waits, timeout=FLUSH, return_when=asyncio.FIRST_COMPLETED)
@@ -124,10 +139,5 @@ def _named(ending: Ending) -> dict[str, object]:
 async def chores(parts: Callable[[], Parts], *, announces: bool = True) -> AsyncIterator[Chores]:
     """Do the chores as long as the block runs. What was noted until its end is written down."""
     made, stop = Chores(parts, announces=announces), asyncio.Event()
-    task = asyncio.create_task(made.run(stop))
-    try:
+    async with background(made.run(stop), stop):
         yield made
-    finally:
-        stop.set()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -8,7 +8,11 @@ from aiohttp import hdrs
 from aiohttp.web import BaseRequest
 
 from authproxy.authority.credential import Credential, credential_of, with_session
-from authproxy.domain.access import Principal, PrincipalKind
+from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.caveats import Lifetime, Networks
+from authproxy.domain.grants import ANY, Action
+from authproxy.domain.holding import underived
+from authproxy.domain.narrowing import narrowed
 from authproxy.domain.policy import KEYS_ONLY
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.web.head import Address
@@ -65,6 +69,24 @@ async def proved(parts: Parts, key_text: str, address: Address) -> Principal:
     if isinstance(principal, Denial):
         raise Refused(principal)
     return principal
+
+
+def in_force(principal: Principal, now: int) -> None:
+    """Refuse a derived key that has ended, or comes from elsewhere, where no rule is asked. Raises Refused (caveat)."""
+    asked = [each for each in principal.caveats or () if isinstance(each, Lifetime | Networks)]
+    denial = narrowed(asked, Access(Action.READ, ANY, None), principal.address, now=now, whole=False)
+    if denial is not None:
+        raise refuse(denial.code, f"{principal.name} {denial.reason}")
+
+
+def may_log_in(principal: Principal, now: int) -> None:
+    """Refuse what no session may be of: as `in_force`, and a key of which only what is derived is taken.
+
+    It would be stored, and sent with every request. Raises Refused (caveat, not-allowed).
+    """
+    if (only := underived(principal)) is not None:
+        raise Refused(only)
+    in_force(principal, now)
 
 
 def anonymous(address: Address) -> Principal:

@@ -18,17 +18,19 @@ from authproxy.backend.client import AGENT, ANSWER_LIMIT, whole
 from authproxy.backend.flavour import Flavour
 from authproxy.config import Reads
 from authproxy.domain.access import Principal
+from authproxy.domain.caveats import Lifetime
 from authproxy.domain.grants import ANY
 from authproxy.domain.policy import KEYS_ONLY, admit_passwords
 from authproxy.domain.refusal import Code, Refused, refuse
-from authproxy.web.credentials import holder_of, presented, proved
+from authproxy.web.answers import marked, private
+from authproxy.web.credentials import holder_of, may_log_in, presented, proved
 from authproxy.web.head import Address, no_body
 from authproxy.web.parts import Parts
 from authproxy.web.read import read
-from authproxy.web.receive import bounded_body
+from authproxy.web.receive import bounded_body, texts
 
-# The body of a login: a name, and a key of some 70 characters, or a derived one.
-LOGIN_LIMIT: Final = 4 * 1024  # bytes
+# The body of a login: a name, and a key of some 70 characters, or a derived one (`domain.derived`).
+LOGIN_LIMIT: Final = 8 * 1024  # bytes
 
 # devpi-client needs a number, and shows it in hours: for a key that does not expire, those of a year.
 ENDLESS: Final = 365 * 24 * 60 * 60  # seconds
@@ -37,6 +39,7 @@ NO_PASSWORDS: Final = (
     "the index's own passwords are not logged in through this proxy: log in as __token__ with an API key as the "
     "password, or let `devpi use` have the user and the password in its URL"
 )
+FIELDS: Final = ("user", "password")
 BAD_LOGIN: Final = 'a login is a JSON object with two strings, "user" and "password"'
 NO_API: Final = "the index did not say where its pages are: it answered in a form that is not devpi's, try again later"
 
@@ -56,29 +59,21 @@ async def login(parts: Parts, request: BaseRequest, address: Address) -> Respons
 
     Raises Refused (credential-invalid, request-invalid, length-required, too-large, timeout, throttled, busy).
     """
-    user, password = _login_of(await bounded_body(request, LOGIN_LIMIT, "a login"))
+    sent = texts(await bounded_body(request, LOGIN_LIMIT, "a login"), FIELDS)
+    if sent is None:
+        raise refuse(Code.REQUEST_INVALID, BAD_LOGIN)
+    user, password = sent["user"], sent["password"]
     key_text = key_of_login(user, password, parts.config.keys.prefix)
     if key_text is None:
         # What the sentence offers besides keys has to be true.
         allowed = admit_passwords(parts.config.policy, now=parts.now()) is None
         raise refuse(Code.CREDENTIAL_INVALID, NO_PASSWORDS) if allowed else Refused(KEYS_ONLY)
     principal = await proved(parts, key_text, address)
+    may_log_in(principal, parts.now())
     # The other half of what has just been proved: the client sends it with the same user name.
     result = {"password": password, "expiration": _left(principal, parts.now())}
     page = {"status": 200, "type": "proxyauth", "message": "login successful", "result": result}
     return _answer(parts, page)
-
-
-def _login_of(body: bytes) -> tuple[str, str]:
-    try:
-        pairs = json.loads(body.decode("utf-8"), object_pairs_hook=tuple)
-        if isinstance(pairs, tuple) and sorted(name for name, _ in pairs) == ["password", "user"]:
-            found = dict(pairs)
-            if isinstance(found["user"], str) and isinstance(found["password"], str):
-                return found["user"], found["password"]
-    except (ValueError, RecursionError):
-        pass
-    raise refuse(Code.REQUEST_INVALID, BAD_LOGIN)
 
 
 def _left(principal: Principal, now: int) -> int:
@@ -86,7 +81,8 @@ def _left(principal: Principal, now: int) -> int:
     key, public_id = principal.key, principal.public_id
     secret = key.secret(public_id) if key is not None and public_id is not None else None
     ends = [each.expires for each in (key, secret) if each is not None and each.expires is not None]
-    return min(ends, default=now + ENDLESS) - now
+    ends += [each.expires for each in principal.caveats or () if isinstance(each, Lifetime)]
+    return max(0, min(ends, default=now + ENDLESS) - now)
 
 
 async def about(parts: Parts, request: BaseRequest, address: Address) -> StreamResponse:
@@ -100,6 +96,7 @@ async def about(parts: Parts, request: BaseRequest, address: Address) -> StreamR
     ours = asked.index in (ANY, *parts.backend.flavour.indexes)
     if ours and credential is not None and credential.key_text is not None:
         holder = await holder_of(parts, credential, address)
+        may_log_in(holder, parts.now())
         return await _told(parts, asked.target, address, ["ok", holder.public_id, []])
     if ours and credential is None and parts.config.reads is Reads.KEY:
         return await _told(parts, asked.target, address, ["noauth", "", []])
@@ -121,8 +118,6 @@ async def _told(parts: Parts, target: str, address: Address, status: list[Any]) 
 
 
 def _answer(parts: Parts, page: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
-    headers = {"Cache-Control": "no-store", "Vary": parts.backend.flavour.varies, "Content-Type": "application/json"}
-    if parts.backend.flavour.sessions is not None:
-        name, value = parts.backend.flavour.sessions.version
-        headers[name] = value
+    flavour = parts.backend.flavour
+    headers = private(flavour) | marked(flavour) | {"Content-Type": "application/json"}
     return Response(status=status, body=json.dumps(page).encode(), headers=headers)

@@ -30,6 +30,8 @@ STATUS: Final[dict[Code, int]] = {
     Code.VERSION: 403,
     Code.USES_SPENT: 403,
     Code.RATE: 429,
+    Code.CAVEAT: 403,
+    Code.ATTESTATION: 403,
     Code.REQUEST_INVALID: 400,
     Code.NO_ROUTE: 403,
     Code.LENGTH_REQUIRED: 411,

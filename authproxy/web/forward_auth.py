@@ -17,6 +17,7 @@ from aiohttp.web import BaseRequest, Response
 from authproxy.config import Reads
 from authproxy.domain.access import Principal
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
+from authproxy.web.answers import private
 from authproxy.web.credentials import anonymous, holder_of, presented
 from authproxy.web.head import Address, peer_of, within
 from authproxy.web.parts import Parts
@@ -72,7 +73,7 @@ def said_again(parts: Parts, request: BaseRequest) -> Response | None:
 
 
 def _yes(parts: Parts, reader: Principal) -> Response:
-    headers = {"Cache-Control": "no-store", "Vary": parts.backend.flavour.varies}
+    headers = private(parts.backend.flavour)
     if reader.public_id is not None:
         headers["X-Authproxy-Key"] = reader.public_id
     return Response(headers=headers)

@@ -11,10 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from authproxy.domain.grants import Action
-from authproxy.domain.names import ProjectName
 from authproxy.domain.refusal import Code, quoted, refuse
-from authproxy.store import FileBusy, Hold, Intent, Passing, StoreError
+from authproxy.store import FileBusy, Hold, Passing, StoreError
 from authproxy.web.ledger import ATTEMPTS
 from authproxy.web.parts import Parts
 from authproxy.web.verdicts import AGAIN
@@ -65,24 +63,10 @@ async def _taken(parts: Parts, passing: Passing) -> Hold:
             return answer
         if not isinstance(answer, FileBusy) and settled < ATTEMPTS:
             settled += 1
-            for intent in answer:
-                await _settled(parts, intent)
+            await parts.ledger.settle(*answer)
             continue
         if loop.time() >= until:
             what = f"release {passing.version} of {quoted(passing.project)}"
             why = f"is being changed in {passing.source}, or pushed to {passing.target} already, try again"
             raise refuse(Code.BUSY, f"{what} {why}", retry_after=AGAIN)
         await asyncio.sleep(LOOK)
-
-
-async def _settled(parts: Parts, intent: Intent) -> None:
-    """End what nobody saw the end of by what the index has. Raises Refused where it cannot be asked."""
-    row = intent.row
-    if intent.action != Action.DELETE:
-        await parts.ledger.settle(row, now=parts.now())
-        return
-    project, backend = ProjectName(row.project), parts.backend
-    page = await backend.listing(row.index, project)
-    found = None if page is None else backend.flavour.removals.planned(page, row.index, project, row.version)
-    left = None if found is None else {file.artifact.identity for file in found.files}
-    await parts.store.unfinished.settle_removal(intent, left, now=parts.now())

@@ -28,6 +28,21 @@ class WebhookMetrics:
         )
 
 
+class LeakMetrics:
+    """Keys that somebody has who should not."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.reported = Counter(
+            "authproxy_leaks",
+            "Matches in reports of leaked keys, by what became of the key, or 'unknown' for what is no key of ours.",
+            ("fate",),
+            registry=registry,
+        )
+        self.canaries = Counter(
+            "authproxy_canaries_used", "Uses of canary keys: somebody has what they should not.", registry=registry
+        )
+
+
 class Metrics:
     """The counters of one running proxy."""
 
@@ -49,7 +64,7 @@ class Metrics:
         )
         self.different_files = Gauge(
             "authproxy_different_files",
-            "Files of the index with other bytes than the uploads that they should be: somebody has to look at them.",
+            "Files of the index with other bytes than were uploaded, or that it has lost: somebody has to look.",
             registry=self.registry,
         )
         self.would_refuse = Counter(
@@ -69,7 +84,7 @@ class Metrics:
             "Keys that have expired and were neither revoked nor paused. Counted every hour.",
             registry=self.registry,
         )
-        self.webhooks = WebhookMetrics(self.registry)
+        self.leaks, self.webhooks = LeakMetrics(self.registry), WebhookMetrics(self.registry)
         # Finding a counter by its labels takes longer than counting, and every request is counted.
         self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 

@@ -20,6 +20,7 @@ from authproxy.backend.flavour import Flavour
 from authproxy.backend.opened import BODY_LIMIT, Opened, opened, rewritten
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Refused, refuse
+from authproxy.web.answers import marked, private
 from authproxy.web.credentials import holder_of, presented
 from authproxy.web.head import Address, no_body, written
 from authproxy.web.parts import Parts
@@ -107,8 +108,6 @@ async def _answered(
     redirects = HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST
     if content is None or redirects or media.partition(";")[0].strip().lower() != JSON_TYPE:
         raise refuse(Code.INDEX_UNREACHABLE, STRANGE)
-    told = {"Cache-Control": "no-store", "Vary": parts.backend.flavour.varies, "Content-Type": JSON_TYPE}
-    if parts.backend.flavour.sessions is not None:
-        name, value = parts.backend.flavour.sessions.version
-        told[name] = value
+    flavour = parts.backend.flavour
+    told = private(flavour) | marked(flavour) | {"Content-Type": JSON_TYPE}
     return Response(status=answer.status, body=content, headers=told)

@@ -9,10 +9,16 @@ from aiohttp.web import BaseRequest, Response
 from authproxy.domain.grants import format_grant
 from authproxy.domain.policy import held
 from authproxy.domain.refusal import Code, refuse
-from authproxy.web.credentials import key_holder
+from authproxy.domain.rules import followed
+from authproxy.web.answers import private
+from authproxy.web.credentials import in_force, key_holder
 from authproxy.web.forward_auth import PATH, forward_auth, is_asked
-from authproxy.web.head import Address, no_body
+from authproxy.web.head import Address, client_of, no_body
 from authproxy.web.parts import Parts
+from authproxy.web.publishing import AUDIENCE, DISCOVERY, audience, discovery
+
+# How a last use names it: it is no action that a grant could say.
+WHOAMI: Final = "whoami"
 
 Handler = Callable[[Parts, BaseRequest, Address], Awaitable[Response]]
 
@@ -30,24 +36,26 @@ async def readyz(parts: Parts, _request: BaseRequest, _address: Address) -> Resp
 
 async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Response:
     """Tell the holder of a key what it is and what it may do."""
-    key = (await key_holder(parts, request, address)).key
+    holder = await key_holder(parts, request, address)
+    key = holder.key
     if key is None:
         raise refuse(Code.CREDENTIAL_INVALID, "this is for the holder of a key")
-    policy = parts.config.policy.key_policies.get(key.policy)
+    in_force(holder, parts.now())
+    # A use as any other: whoever asks from a job still has the key there, and it is not to be paused under him.
+    parts.uses.note(holder, WHOAMI, None, address, client_of(request), parts.now())
+    policy = followed(parts.config.policy, key)
     page = {
         "id": key.id,
         "owner": key.owner,
         "policy": key.policy,
         "allow": [format_grant(grant) for grant in (held(key, policy) if policy else ())],
         "expires": key.expires,
+        "derive_only": key.derive_only,
+        "derived": None if holder.derivation is None else json.loads(holder.derivation),
+        "publisher": key.publisher,
     }
-    headers = {"Cache-Control": "no-store", "Vary": parts.backend.flavour.varies, "Content-Type": "application/json"}
+    headers = private(parts.backend.flavour) | {"Content-Type": "application/json"}
     return Response(body=json.dumps(page).encode() + b"\n", headers=headers)
-
-
-async def no_publishing(_parts: Parts, _request: BaseRequest, _address: Address) -> Response:
-    """Trusted publishing is off. uv always asks this before an upload without credentials; 404 is how it is told."""
-    return Response(status=404, text="trusted publishing is not set up here, use an API key\n")
 
 
 OWN: Final[dict[str, Handler]] = {
@@ -55,14 +63,18 @@ OWN: Final[dict[str, Handler]] = {
     "/-/readyz": readyz,
     "/-/whoami": whoami,
     PATH: forward_auth,
-    "/_/oidc/audience": no_publishing,
+    AUDIENCE: audience,
+    DISCOVERY: discovery,
 }
+# Those that are asked something, in a query string.
+ASKED: Final = frozenset({DISCOVERY})
 
 
 async def own(parts: Parts, request: BaseRequest, address: Address) -> Response:
     """Answer a request for one of our own paths. Raises Refused."""
     path = request.raw_path
-    handler = forward_auth if is_asked(path) else OWN.get(path)
+    plain, mark, _ = path.partition("?")
+    handler = forward_auth if is_asked(path) else OWN.get(plain) if not mark or plain in ASKED else None
     if handler is None or request.method not in ("GET", "HEAD"):
         raise refuse(Code.NO_ROUTE, f"this is no page of the proxy's own, GET one of {', '.join(OWN)}")
     no_body(request)

@@ -3,11 +3,14 @@
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from authproxy.authority import Authority
 from authproxy.authority.hashing import HashingPool, spare_threads
+from authproxy.authority.minting import Minter
+from authproxy.authority.possession import QUEUE, Possessions
+from authproxy.authority.sealing import Masters
 from authproxy.authority.throttle import Throttle
 from authproxy.backend.client import Backend, Upstream
 from authproxy.backend.devpi import devpi
@@ -15,12 +18,16 @@ from authproxy.backend.flavour import Flavour
 from authproxy.backend.pypiserver import PYPISERVER
 from authproxy.config import Config, FlavourName
 from authproxy.domain.policy import Policy
+from authproxy.oidc import Keyrings
 from authproxy.store import Store
+from authproxy.web.attesting import Attesting
 from authproxy.web.ledger import Ledger
 from authproxy.web.metrics import Metrics
 from authproxy.web.passwords import IndexPasswords
+from authproxy.web.publishers import Publishers
 from authproxy.web.readers import Readers
 from authproxy.web.readiness import Readiness
+from authproxy.web.revocations import AnsweredReports, Revocations
 from authproxy.web.turns import Turns
 from authproxy.web.uses import Uses
 from authproxy.web.yeses import Yeses
@@ -45,9 +52,13 @@ class Parts:
     uses: Uses
     readiness: Readiness
     archives: Turns  # archives are read one per spare core: reading one is seconds of CPU at worst
+    publishers: Publishers
+    revocations: Revocations
+    reports: AnsweredReports
     clock: Callable[[], float]
     # The rules as they are now: a body may take half an hour, and what was forbidden meanwhile is forbidden.
     latest: Callable[[], Policy] | None = None
+    attesting: Attesting = field(default_factory=Attesting)
 
     @property
     def policy(self) -> Policy:
@@ -64,32 +75,56 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
     store = await Store.open(config.store, config.wanted, password=config.store_password, grace=config.store_grace)
     stack.push_async_callback(store.close)
     backend = await stack.enter_async_context(Backend(upstream_of(config), flavour_of(config)))
-    throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
+    throttle, metrics = Throttle(failures=config.throttle.failures, window=config.throttle.window), Metrics()
     authority = Authority(
         store,
         prefix=config.keys.prefix,
         process_key=secrets.token_bytes(PROCESS_KEY_BYTES),
         hashing=HashingPool(),
         throttle=throttle,
+        masters=masters_of(config),
+        alarm=metrics.leaks.canaries.inc,
     )
     stack.push_async_callback(authority.close)
     passwords = IndexPasswords(backend, authority)
-    ledger, readers = Ledger(store, backend), Readers(backend.flavour)
+    ledger, readers = Ledger(store, backend, clock), Readers(backend.flavour)
     return Parts(
         config,
         store,
         authority,
         backend,
         ledger,
-        Metrics(),
+        metrics,
         passwords,
         readers,
         Yeses(authority, secrets.token_bytes(PROCESS_KEY_BYTES), backend.flavour.credentials),
         Uses(store),
         Readiness(store, backend),
         Turns(spare_threads()),
+        _publishers(config, store, stack),
+        _revocations(config, store, authority, stack),
+        AnsweredReports(),
         clock,
     )
+
+
+def _publishers(config: Config, store: Store, stack: AsyncExitStack) -> Publishers:
+    keyrings = Keyrings()
+    stack.push_async_callback(keyrings.close)
+    throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
+    return Publishers(store, keyrings, Minter(store, prefix=config.keys.prefix), throttle)
+
+
+def _revocations(config: Config, store: Store, authority: Authority, stack: AsyncExitStack) -> Revocations:
+    hashing = HashingPool(threads=1, queue=QUEUE)
+    possessions = Possessions(store, authority.derivations, authority.canaries, config.keys.prefix, hashing)
+    stack.callback(possessions.close)
+    return Revocations(possessions, Throttle(failures=config.throttle.failures, window=config.throttle.window))
+
+
+def masters_of(config: Config) -> Masters:
+    """The master keys of a config, as the authority wants them."""
+    return Masters(config.masters.current, config.masters.former)
 
 
 def flavour_of(config: Config) -> Flavour:

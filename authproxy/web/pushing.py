@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import hdrs
 from aiohttp.web import BaseRequest, Response
@@ -30,12 +30,15 @@ from authproxy.domain.names import ProjectName, project_name, version_text
 from authproxy.domain.policy import Admission, Overwrite, decide, reaches
 from authproxy.domain.refusal import Code, Denial, Refused, quoted, refuse
 from authproxy.store import Passing, StoreError, Ticket
+from authproxy.web import trials
+from authproxy.web.about import told_of
+from authproxy.web.answers import NAMED, listed, private
 from authproxy.web.credentials import key_holder
 from authproxy.web.head import Address
 from authproxy.web.holding import held
 from authproxy.web.ledger import SameFile
 from authproxy.web.parts import Parts
-from authproxy.web.receive import bounded_body
+from authproxy.web.receive import bounded_body, texts
 
 log: Final = logging.getLogger("authproxy.push")
 
@@ -44,8 +47,6 @@ PATH: Final = "/-/push"
 BODY_LIMIT: Final = 4 * 1024
 FIELDS: Final = ("name", "version", "source", "target")
 BAD_FORM: Final = "a push is a JSON object with four strings, each once: " + ", ".join(FIELDS)
-# How many names of files a sentence has room for.
-NAMED: Final = 5
 # Of names that are new to us, up to 80 characters each.
 SHOWN: Final = 2
 
@@ -70,33 +71,19 @@ async def push(parts: Parts, request: BaseRequest, origin: Origin, address: Addr
     principal = await key_holder(parts, request, address)
     if request.content_type != "application/json":
         raise refuse(Code.REQUEST_INVALID, BAD_FORM)
-    fields = _fields(await bounded_body(request, BODY_LIMIT, "a push"))
+    fields = texts(await bounded_body(request, BODY_LIMIT, "a push"), FIELDS, encoding="ascii")
+    if fields is None:
+        raise refuse(Code.REQUEST_INVALID, BAD_FORM)
     if any(shows_secret(text, parts.config.keys.prefix) for text in fields.values()):
         raise refuse(Code.REQUEST_INVALID, "the push holds a key: keep it out of names, and replace it")
     async with audit.refusals(parts.store, origin, principal, Access(Action.PUSH, ANY, None)):
         wanted = _wanted(parts, principal, fields)
+    parts.uses.note(principal, Action.PUSH, wanted.project, origin.address, origin.client, parts.now())
     access = Access(Action.PUSH, wanted.target, wanted.project, version=wanted.version, source=wanted.source)
+    told_of(request, principal, access)
     passage = _Passage(parts, origin, principal, access, wanted)
     found, moved = await passage.gone()
-    return _told(request, wanted, found, moved=moved)
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    """Read the body: JSON of which there are no two readings."""
-    try:
-        read = json.loads(body.decode("ascii"), object_pairs_hook=list)
-    except (ValueError, RecursionError):
-        raise refuse(Code.REQUEST_INVALID, BAD_FORM) from None
-    if not isinstance(read, list) or not all(_is_field(pair) for pair in read):
-        raise refuse(Code.REQUEST_INVALID, BAD_FORM)
-    if sorted(name for name, _ in read) != sorted(FIELDS):
-        raise refuse(Code.REQUEST_INVALID, BAD_FORM)
-    return dict(read)
-
-
-def _is_field(pair: Any) -> bool:
-    # An array of JSON comes as a list of values, and an object as one of pairs.
-    return isinstance(pair, tuple) and isinstance(pair[1], str)
+    return _told(parts, request, wanted, found, moved=moved)
 
 
 def _wanted(parts: Parts, principal: Principal, fields: dict[str, str]) -> _Wanted:
@@ -185,8 +172,10 @@ class _Passage:
         # The rules may have changed while the index was asked.
         admission = self._decided(file)
         entry = audit.entry(self.origin, self.principal, file, admission)
-        entry = replace(entry, warning=f"from {self.wanted.source}")
-        return await self.parts.ledger.claim(entry, file, admission, now=self.parts.now())
+        claimed = await self.parts.ledger.claim(entry, file, admission, now=self.parts.now())
+        if not isinstance(claimed, Denial):
+            trials.note(self.parts.metrics, self.origin, admission)
+        return claimed
 
     async def carried_out(self, found: Push, tickets: dict[str, Ticket]) -> PushAnswer:
         """Push, and complete the record with what became of it."""
@@ -248,15 +237,13 @@ def _of(access: Access, file: IndexFile) -> Access:
     return replace(access, artifact=file.artifact, sha256=file.digest[1] if file.digest else None)
 
 
-def _told(request: BaseRequest, wanted: _Wanted, found: Push, *, moved: bool) -> Response:
+def _told(parts: Parts, request: BaseRequest, wanted: _Wanted, found: Push, *, moved: bool) -> Response:
     names = [file.filename for file in found.files]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    listed = f"{', '.join(names[:NAMED])}{more}"
     release = f"{wanted.project} {wanted.version}"
-    sentence = f"pushed {release} from {wanted.source} to {wanted.target}: {listed}"
+    sentence = f"pushed {release} from {wanted.source} to {wanted.target}: {listed(names)}"
     if not moved:
-        sentence = f"already there: {wanted.target} has {release} with these very files, {listed}"
-    headers = {"Cache-Control": "no-store", "Vary": "Authorization"}
+        sentence = f"already there: {wanted.target} has {release} with these very files, {listed(names)}"
+    headers = private(parts.backend.flavour)
     if "application/json" not in request.headers.get(hdrs.ACCEPT, ""):
         return Response(text=f"{sentence}\n", headers=headers)
     page = {

@@ -1,11 +1,12 @@
-"""The body of an upload, from the socket into a spool and a form, each byte once.
+"""The body of an upload, from the socket into a spool and a form, each byte once; and the small bodies, read whole.
 
 Also the way out when an upload is refused early: the rest of the body is read and thrown away, because a client that is
 cut off sees a broken pipe instead of the sentence (twine then tries eleven times over TLS; measured).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -76,6 +77,18 @@ async def bounded_body(request: BaseRequest, limit: int, called: str) -> bytes:
             return await request.read()
     except TimeoutError as exc:
         raise refuse(Code.TIMEOUT, f"{called} came in too slowly, try again") from exc
+
+
+def texts(body: bytes, names: Collection[str], encoding: str = "utf-8") -> dict[str, str] | None:
+    """Read a JSON object that has these names, each once, and a string at each; None for whatever else it is."""
+    try:
+        pairs = json.loads(body.decode(encoding), object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        return None
+    # Of an object the pairs come as a tuple, of an array the values as a list.
+    if not isinstance(pairs, tuple) or sorted(name for name, _ in pairs) != sorted(names):
+        return None
+    return dict(pairs) if all(isinstance(value, str) for _, value in pairs) else None
 
 
 async def no_body_but(request: BaseRequest, spare: bytes) -> None:

@@ -6,10 +6,11 @@ No request waits for it. The pruning goes in small batches with pauses between t
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from authproxy.store import StoreError
+from authproxy.web.background import background
 from authproxy.web.parts import Parts
 
 log: Final = logging.getLogger("authproxy.record")
@@ -70,13 +71,10 @@ class Keeping:
 async def recordkeeping(parts: Callable[[], Parts]) -> AsyncIterator[Keeping]:
     """Keep the record as long as the block runs. What was counted until its end is written down."""
     keeping = Keeping(parts)
-    task = asyncio.get_running_loop().create_task(keeping.run())
     try:
-        yield keeping
+        async with background(keeping.run()):
+            yield keeping
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         try:
             await parts().store.finish_refusals()
         except StoreError as exc:

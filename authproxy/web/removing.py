@@ -24,14 +24,13 @@ from authproxy.domain.names import ProjectName, project_name, version_text
 from authproxy.domain.policy import Admission, decide
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import Removed, StoreError
+from authproxy.web.about import told_of
+from authproxy.web.answers import listed
 from authproxy.web.credentials import key_holder
 from authproxy.web.head import Address, no_body
 from authproxy.web.parts import Parts
 
 log: Final = logging.getLogger("authproxy.removing")
-
-# How many names of deleted files a sentence has room for.
-NAMED: Final = 5
 
 
 def is_removal(flavour: Flavour, request: BaseRequest) -> bool:
@@ -55,10 +54,12 @@ async def remove_at(parts: Parts, request: BaseRequest, origin: Origin, address:
     no_body(request)
     principal = await key_holder(parts, request, address)
     version = found["version"].replace("%2B", "+").replace("%2b", "+").replace("%21", "!")
-    return await remove(parts, origin, principal, found["index"], (found["project"], version))
+    return await remove(parts, request, origin, principal, found["index"], (found["project"], version))
 
 
-async def remove(parts: Parts, origin: Origin, principal: Principal, index: str, release: tuple[str, str]) -> str:
+async def remove(
+    parts: Parts, request: BaseRequest, origin: Origin, principal: Principal, index: str, release: tuple[str, str]
+) -> str:
     """Take one delete through all steps; return the sentence for the client.
 
     `release` is the name and the version as the client wrote them. Raises Refused (name-invalid; what `policy.decide`
@@ -68,15 +69,16 @@ async def remove(parts: Parts, origin: Origin, principal: Principal, index: str,
     if any(shows_secret(text, parts.config.keys.prefix) for text in release):
         raise refuse(Code.NAME_INVALID, "the name or the version holds a key: keep it out of names, and replace it")
     project, version = project_name(release[0]), version_text(release[1])
+    access = Access(Action.DELETE, index, project, version=version)
+    told_of(request, principal, access)
     parts.uses.note(principal, Action.DELETE, project, origin.address, origin.client, parts.now())
-    going = _Going(parts, origin, principal, project, Access(Action.DELETE, index, project, version=version), version)
+    going = _Going(parts, origin, principal, project, access, version)
     removal, number = await going.admitted()
     answer = await going.carried_out(removal, number)
     if answer.denial is not None:
         raise Refused(answer.denial)
     names = [file.filename for file in removal.files]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"deleted {project} {version}: {', '.join(names[:NAMED]) or 'no package files'}{more}"
+    return f"deleted {project} {version}: {listed(names) or 'no package files'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ An event is taken away after it was brought, so a kill between the two brings it
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from secrets import SystemRandom
 from typing import Final
 
 from authproxy.config import Webhook
 from authproxy.store import Failure, Message, StoreError
+from authproxy.web.background import background
 from authproxy.web.courier import Courier
 from authproxy.web.parts import Parts
 
@@ -155,10 +156,5 @@ async def telling(parts: Callable[[], Parts]) -> AsyncIterator[Telling]:
     """Tell webhooks as long as the block runs; what is on its way then stays in the store."""
     async with Courier() as courier:
         made = Telling(parts, courier)
-        task = asyncio.get_running_loop().create_task(made.run())
-        try:
+        async with background(made.run()):
             yield made
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task

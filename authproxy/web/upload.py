@@ -15,7 +15,7 @@ A refusal leaves as `Refused`; before step 7 the index has not seen a byte of th
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp.web import BaseRequest
@@ -30,9 +30,12 @@ from authproxy.domain.access import Access, Outcome, PrincipalKind
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.names import Artifact
+from authproxy.domain.narrowing import Nonce, nonces
 from authproxy.domain.policy import Admission, MetadataCheck, admit_uploader, decide
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreError, Ticket
+from authproxy.web import trials
+from authproxy.web.about import told_of
 from authproxy.web.credentials import holder_of, presented
 from authproxy.web.head import Address
 from authproxy.web.ledger import SameFile
@@ -67,14 +70,14 @@ async def upload(parts: Parts, request: BaseRequest, origin: Origin, address: Ad
     index = parts.backend.flavour.uploads[request.raw_path]
     boundary = form_boundary(request, parts.config.limits)
     sender = await _sender(parts, request, origin, index, address)
-    parts.uses.note(sender.principal, Action.UPLOAD, None, origin.address, origin.client, parts.now())
     by_form = parts.backend.flavour.removals.by_form
     async with received(request, boundary, parts.config, removals=by_form) as (form, spool):
         if isinstance(form, RemovalForm):
-            return Uploaded(await remove(parts, origin, sender.principal, index, (form.name, form.version)))
+            return Uploaded(await remove(parts, request, origin, sender.principal, index, (form.name, form.version)))
         async with audit.refusals(parts.store, origin, sender.principal, Access(Action.UPLOAD, index, None)):
             _holds_no_key(form, parts.config.keys.prefix)
-            access = access_of(form, spool.sha256, parts.backend.flavour, index)
+            access = await _attested(parts, form, access_of(form, spool.sha256, parts.backend.flavour, index))
+        told_of(request, sender.principal, access)
         passage = _Passage(parts, origin, sender, access, form, spool)
         async with audit.refusals(parts.store, origin, sender.principal, access):
             claimed, warning = await passage.claim()
@@ -91,14 +94,27 @@ async def _sender(parts: Parts, request: BaseRequest, origin: Origin, index: str
     """Prove who asks, and refuse whoever may upload nothing here."""
     credential, policy = presented(parts, request), parts.config.policy
     if credential is not None and credential.key_text is None:
-        return await parts.passwords.proved(credential, policy, index, address, now=parts.now())
+        sender = await parts.passwords.proved(credential, policy, index, address, now=parts.now())
+        told_of(request, sender.principal)
+        return sender
     principal = await holder_of(parts, credential, address)
+    told_of(request, principal)
+    parts.uses.note(principal, Action.UPLOAD, None, origin.address, origin.client, parts.now())
     removals = parts.backend.flavour.removals.by_form
     denial = admit_uploader(policy, principal, index, now=parts.now(), removals=removals)
     if denial is not None:
         await audit.record_refusal(parts.store, origin, principal, Access(Action.UPLOAD, index, None), denial)
         raise Refused(denial)
     return Sender(principal)
+
+
+async def _attested(parts: Parts, form: Form, access: Access) -> Access:
+    """Add what the upload carries of attestations. They go on to the index as they came."""
+    field = form.one("attestations")
+    if field is None or access.artifact is None:
+        return access
+    trusted = parts.config.trusted_publishing
+    return replace(access, attested=await parts.attesting.read(field, access.artifact, access.sha256 or "", trusted))
 
 
 def _holds_no_key(form: Form, prefix: str) -> None:
@@ -129,22 +145,19 @@ class _Passage:
                 async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
                     await asyncio.to_thread(self._inspect, self.access.artifact)
             entry = audit.entry(self.origin, principal, self.access, decision)
-            claimed = await self.parts.ledger.claim(entry, self.access, decision, now=self.parts.now())
+            now = self.parts.now()
+            claimed = await self.parts.ledger.claim(entry, self.access, decision, now=now, once=self._once())
             if isinstance(claimed, SameFile) and principal.kind is PrincipalKind.PASSWORD:
                 await self.parts.store.record_same(entry)
             if not isinstance(claimed, Denial):
-                self._note(decision)
+                trials.note(self.parts.metrics, origin, decision)
                 return claimed, decision.warning
             decision = claimed
         raise Refused(decision)
 
-    def _note(self, admission: Admission) -> None:
-        """Count and log what rules on trial would have refused; the record has it already."""
-        for denial in admission.would_refuse:
-            self.parts.metrics.would_refuse.labels(denial.code).inc()
-        if admission.would_refuse:
-            extra = {"request_id": self.origin.request_id, "reason": admission.remark}
-            log.warning("a rule on trial would refuse this", extra=extra)
+    def _once(self) -> tuple[Nonce, ...]:
+        key, caveats = self.sender.principal.key, self.sender.principal.caveats
+        return () if key is None or caveats is None else nonces(key.id, caveats, self.access)
 
     def _inspect(self, artifact: Artifact) -> None:
         with self.spool.reader() as file:
@@ -170,6 +183,7 @@ class _Passage:
         found = await self.parts.ledger.already_there(self.access)
         if isinstance(found, Denial):
             raise Refused(found)
+        await self._spend()
         return _known(found)
 
     async def _seen(self, answer: UploadAnswer) -> UploadAnswer:
@@ -180,6 +194,15 @@ class _Passage:
         if await self.parts.ledger.arrived(self.access):
             return UploadAnswer(Outcome.STORED, answer.status)
         return UploadAnswer(Outcome.UNKNOWN, answer.status, NOT_THERE) if said else answer
+
+    async def _spend(self) -> None:
+        """Use up what is good once on a file that the index had. Raises Refused where somebody else has used it."""
+        once, artifact = self._once(), self.access.artifact
+        if once and artifact is not None:
+            entry = audit.entry(self.origin, self.sender.principal, self.access, None)
+            denial = await self.parts.ledger.spend(entry, artifact, once, now=self.parts.now())
+            if denial is not None:
+                raise Refused(denial)
 
     async def _complete(self, ticket: Ticket, answer: UploadAnswer) -> None:
         """End the claim whatever happened; an unknown outcome is settled with the index by whoever asks next."""

@@ -12,6 +12,7 @@ from authproxy.store import (
     FileKnown,
     FileUnsettled,
     KeyDead,
+    NonceSpent,
     RateExceeded,
     ReleaseHeld,
     UsesSpent,
@@ -27,12 +28,17 @@ def denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial | 
     match verdict:
         case KeyDead():
             return DEAD_KEY
+        case NonceSpent():
+            # A replay of what was captured, or a second upload with what was derived for one.
+            return Denial(Code.CAVEAT, f"{name_of(entry)} was good once and has been used: derive a new one")
         case UsesSpent(limit):
             uses = "1 upload, and it is" if limit == 1 else f"{limit} uploads, and all are"
             return Denial(Code.USES_SPENT, f"key {entry.public_id} was for {uses} used up")
         case RateExceeded(retry_after):
             reason = f"key {entry.public_id} uploads faster than its policy allows, try again in {retry_after} s"
             return Denial(Code.RATE, reason, retry_after)
+        case FileBusy(deleting=True):
+            return going(entry)
         case FileBusy():
             return busy(wanted)
         case ReleaseHeld(lost):
@@ -42,6 +48,11 @@ def denied(verdict: Verdict | None, entry: Entry, wanted: Artifact) -> Denial | 
             return exists(wanted, why)
         case Admitted() | FileKnown() | FileUnsettled() | None:
             return None
+
+
+def name_of(entry: Entry) -> str:
+    """Name the key of an entry, as `Principal.name` does."""
+    return f"derived key {entry.public_id}.{entry.lineage[-1]}" if entry.lineage else f"key {entry.public_id}"
 
 
 def may_not_create(entry: Entry, project: ProjectName) -> Denial:
@@ -69,6 +80,12 @@ def exists(wanted: Artifact, why: str) -> Denial:
 def busy(wanted: Artifact) -> Denial:
     """Say that somebody else is uploading the file."""
     return Denial(Code.BUSY, f"{quoted(wanted.filename)} is being uploaded by someone else, try again", AGAIN)
+
+
+def going(entry: Entry) -> Denial:
+    """Say that the release is being deleted, all its files with it."""
+    what = f"{quoted(entry.project)} {entry.version} is being deleted from {entry.index}"
+    return Denial(Code.BUSY, f"{what}, try again when that is done", AGAIN)
 
 
 def release_held(entry: Entry, lost: int | None) -> Denial:

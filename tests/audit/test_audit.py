@@ -1,9 +1,11 @@
 """A decision is written down whole."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from authproxy.audit import Origin, entry
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.caveats import Lifetime
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyId, KeyRecord, PublicId
 from authproxy.domain.names import artifact
@@ -28,6 +30,14 @@ def test_a_yes_names_what_it_rests_on() -> None:
     assert (written.project, written.version, written.filename) == ("acme-core", "1.0", FILE.filename)
     assert (written.identity, written.size, written.sha256) == (FILE.identity, 5, "0" * 64)
     assert (written.time_ms, written.request_id, written.address) == (ORIGIN.time_ms, "request-1", "192.0.2.7")
+
+
+def test_a_derived_key_is_named_with_what_it_allowed() -> None:
+    """Its name and its caveats, so that the row says years later what was sent; a key itself leaves nothing there."""
+    who = replace(WHO, caveats=(Lifetime(1790000000, 1789999700),), derived="p0HcUu3kZ1WbqYtr")
+    kept = '{"name":"p0HcUu3kZ1WbqYtr","caveats":[[0,1790000000,1789999700]]}'
+    assert entry(ORIGIN, who, ACCESS, None).derived == kept
+    assert entry(ORIGIN, WHO, ACCESS, None).derived is None
 
 
 def test_a_no_rests_on_nothing() -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from authproxy.authority.hashing import HashingPool, spare_threads
+from authproxy.authority.hashing import HashingPool, sha256_digest, spare_threads
 from authproxy.domain.refusal import Code, Refused
 
 SECRET = "s" * 43
@@ -155,3 +155,16 @@ async def test_the_event_loop_goes_on_while_threads_hash(pool):
         await asyncio.sleep(0)
         turns += 1
     assert turns > 20
+
+
+async def test_a_minted_secret_needs_no_place_in_the_pool():
+    """256 random bits: SHA-256, even by a pool that is closed; and nothing but the digest of that very secret passes."""
+    pool = HashingPool(threads=1)
+    pool.close()
+    digest = sha256_digest("a" * 43)
+    assert await pool.verify(digest, "a" * 43)
+    assert not await pool.verify(digest, "b" * 43)
+    assert not await pool.verify(digest[:-1], "a" * 43)
+    assert not await pool.verify("$sha256$", "")
+    with pytest.raises(Refused):  # an Argon2id digest still wants the pool
+        await pool.verify("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA", "a" * 43)

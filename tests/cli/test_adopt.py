@@ -3,18 +3,21 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.cli.records import recorded
 from tests.peers.forms import upload
 from tests.peers.packages import sdist, wheel
 from tests.peers.proxy import installation, served
 from tests.peers.pypiserver import pypiserver
 from tests.peers.recording import RecordingIndex, Reply, Script, Seen
 from tests.peers.wire import exchange
+from tests.store.samples import ENTRY
 from tests.web.ledgers import BYTES, sha256
 
 
@@ -25,6 +28,7 @@ class Many:
         self.projects = projects
         self.hashes = hashes
         self.broken: set[str] = set()
+        self.others: dict[str, str] = {}  # hashes that it states of some files instead
 
     def __call__(self, seen: Seen) -> Script:
         if seen.target == "/simple/":
@@ -34,9 +38,13 @@ class Many:
         name = seen.target.split("/")[2]
         if name in self.broken:
             return Reply(500)
-        mark = f"#sha256={sha256(BYTES)}" if self.hashes else "#md5=" + "0" * 32
-        links = [f'<a href="../../packages/{file}{mark}">{file}</a>\n' for file in self.projects.get(name, ())]
+        files = self.projects.get(name, ())
+        links = [f'<a href="../../packages/{file}{self.mark(file)}">{file}</a>\n' for file in files]
         return Reply(200, "".join(links).encode()) if links else Reply(404)
+
+    def mark(self, file: str) -> str:
+        """What a link says of its file."""
+        return f"#sha256={self.others.get(file, sha256(BYTES))}" if self.hashes else "#md5=" + "0" * 32
 
 
 @pytest.fixture
@@ -80,6 +88,7 @@ def test_everything_is_adopted_and_doubles_are_told(cli: Cli, index: Many, rows:
         "without_hash": 0,
         "unreadable": 0,
         "doubles": [double],
+        "changed": [],
         "failed": [],
     }
     assert "acme_core-1.0.tar.gz and acme_core-1.0.0.tar.gz are one file" in ran.stderr
@@ -175,3 +184,39 @@ def test_no_overwriting_holds_from_the_first_upload_on(tmp_path: Path) -> None:
             assert (answer.status, "already exists" in answer.text) == (400, True)
             assert exchange(running.address, upload(wheel("acme-core"), key)).status == 200
         assert set(real.files()) == {old.filename, wheel("acme-core").filename}
+
+
+def test_an_index_that_is_down(cli: Cli) -> None:
+    """One sentence with where it was looked for; an empty store may be made, and nothing is in it."""
+    ran = cli("audit", "adopt")
+    assert (ran.status, ran.stdout) == (1, "")
+    assert ran.stderr.splitlines()[-1] == (
+        "authproxy: nothing of pypiserver was adopted: the index behind the proxy cannot be reached, try again later "
+        "(backend.url is http://127.0.0.1:9/)"
+    )
+
+
+def test_what_was_uploaded_is_not_overwritten_in_silence(
+    cli: Cli, config_file: Path, index: Many, rows: Callable[[str], list[Any]]
+) -> None:
+    """Other bytes in the place of an upload of ours: told, an alarm, and exit status 3; then they are what is there."""
+    assert cli("db", "migrate").status == 0
+    ours = replace(ENTRY, index="pypiserver", filename="acme_core-2.0.tar.gz", identity="acme-core 2 sdist")
+    recorded(config_file, ours)
+    index.projects = {"acme-core": ["acme_core-2.0.tar.gz"]}
+    ran = cli("audit", "adopt", "--json")
+    assert (ran.status, "CHANGED  acme_core-2.0.tar.gz in pypiserver" in ran.stderr) == (3, True)
+    told = {"index": "pypiserver", "project": "acme-core", "filename": "acme_core-2.0.tar.gz"}
+    assert ran.json["changed"] == [told | {"known": ENTRY.sha256, "uploaded": True, "found": sha256(BYTES)}]
+    assert rows("SELECT outcome FROM record") == [("different",)]
+    assert cli("audit", "adopt").status == 0, "it is an alarm already: `audit reconcile` lists it"
+    assert cli("audit", "reconcile", "--open").status == 3
+
+
+def test_what_was_there_before_may_change(cli: Cli, index: Many, rows: Callable[[str], list[Any]]) -> None:
+    """The control: nobody uploaded it through us, so it is told and no alarm."""
+    assert cli("audit", "adopt").status == 0
+    index.others["b-1.zip"] = "f" * 64
+    ran = cli("audit", "adopt", "--json")
+    assert (ran.status, [each["uploaded"] for each in ran.json["changed"]]) == (0, [False])
+    assert rows("SELECT sha256 FROM files WHERE filename = 'b-1.zip'") == [("f" * 64,)]

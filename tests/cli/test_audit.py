@@ -1,28 +1,13 @@
 """`authproxy audit passwords` names whoever has to come over, and nobody else."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from authproxy.domain.access import Outcome
-from authproxy.store import Entry, Store
 from tests.cli.conftest import Cli
-from tests.store.samples import NOW, admitted, upload
+from tests.cli.records import recorded
+from tests.store.samples import NOW, upload
 
 ALICE = {"principal": "password", "key_id": None, "public_id": None, "owner": "alice"}
-
-
-def recorded(config_file: Path, *entries: Entry) -> None:
-    """Put uploads on record, as the server does."""
-
-    async def record() -> None:
-        store = await Store.open(f"sqlite:///{config_file.parent}/authproxy.db")
-        for entry in entries:
-            done = await admitted(store, entry)
-            await store.complete(done, Outcome.STORED, index_status=200, time_ms=NOW * 1000)
-        await store.close()
-
-    asyncio.run(record())
 
 
 def test_the_list_says_who_what_from_where_with_what_and_when(cli: Cli, config_file: Path) -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from authproxy.cli.options import CONFIG_VARIABLE
 from tests.cli.conftest import Cli, Created
-from tests.cli.recorded import entry, write
-from tests.cli.records import recorded
+from tests.cli.records import entry, recorded, write
 from tests.store.samples import ENTRY
 
 Create = Callable[..., Created]

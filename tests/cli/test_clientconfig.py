@@ -6,9 +6,14 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
 from authproxy.cli.clientlines import CLIENTS
+from authproxy.config import load
+from authproxy.domain.publishers import Matched, match
 from tests.cli.conftest import Cli
+from tests.cli.publishing import AUDIENCE, trusts
+from tests.peers.ci_claims import SHAPES
 
 URL = "https://pypi.example.com"
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
@@ -153,3 +158,43 @@ def test_json_is_one_document(cli: Cli) -> None:
     """Also where there is something to say on stderr."""
     ran = cli("client-config", "pip", "--json")
     assert json.loads(ran.stdout)["client"] == "pip"
+
+
+def test_what_a_job_can_do_chooses_the_form(cli: Cli) -> None:
+    """Publishing takes no key; where the job reads, it is the form that has one."""
+    for client, form in (("github", "workflow"), ("gitlab", "job")):
+        for wanted, chosen in (((), "trusted"), (("--for", "upload"), "trusted"), (("--for", "both"), form)):
+            assert cli("client-config", client, *wanted, "--url", URL, "--json").json["form"] == chosen
+        assert cli("client-config", client, "--for", "read", "--url", URL, "--json").json["form"] == form
+
+
+@pytest.mark.parametrize("client", ["github", "gitlab"])
+@pytest.mark.parametrize("form", ["trusted", "twine"])
+def test_a_job_that_would_get_no_key_is_told(cli: Cli, config_file: Path, client: str, form: str) -> None:
+    """No publisher of its kind, and http://; both can be mended in the configuration, and then nothing is said."""
+    said = cli("client-config", client, "--as", form).stderr
+    assert f"has no publisher of kind {client}: add what the comment says" in said
+    assert "at https:// alone" in said
+    trusts(config_file)
+    text = config_file.read_text().replace("public_url: http://127.0.0.1:8080/", "public_url: https://pypi.acme.test/")
+    config_file.write_text(text)
+    ran = cli("client-config", client, "--as", form)
+    assert ran.stderr == ""
+    assert "aud" not in ran.stdout or f'aud: "{AUDIENCE}"' in ran.stdout
+
+
+@pytest.mark.parametrize("client", ["github", "gitlab"])
+def test_the_comment_is_the_publisher_that_takes_the_job(cli: Cli, config_file: Path, client: str) -> None:
+    """Copied into the configuration with the names filled in, it takes the token of such a job."""
+    text = cli("client-config", client, "--url", URL).stdout
+    [line] = re.findall(r"^# (- \{kind: .+)$", text, re.MULTILINE)
+    for name, value in {"OWNER/REPOSITORY": "acme/core", "GROUP/PROJECT": "acme/core", "NAME": "acme-core"}.items():
+        line = line.replace(name, value)
+    config_file.write_text(f"{config_file.read_text()}publishers:\n  {line}\n")
+    publishers = load(config_file).policy.publishers
+    [made] = publishers.values()
+    assert isinstance(match([made], SHAPES[client](made.issuer, AUDIENCE, 0), {}, now=0), Matched)
+    document = yaml.safe_load(text)
+    publish = document["jobs"]["publish"] if client == "github" else document["publish"]
+    assert publish["environment"] == "pypi"
+    assert client == "gitlab" or publish["permissions"] == {"id-token": "write"}

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 import pytest
 import yaml
 
-from authproxy.cli import clienttexts
+from authproxy.cli import clienttexts, jobtexts
 from authproxy.cli.clientlines import CLIENTS, place
 
-TEXTS = {name: text for name, text in vars(clienttexts).items() if name.isupper() and isinstance(text, str)}
+BOTH = vars(clienttexts) | vars(jobtexts)
+TEXTS = {name: text for name, text in BOTH.items() if name.isupper() and isinstance(text, str)}
 WIDEST = 120
 AT = place("https://pypi.example.com/", "team/dev")
 
@@ -30,6 +31,7 @@ SYNTAX: Mapping[str, Callable[[str], object]] = {
     "config.toml": tomllib.loads,
     "pyproject.toml": tomllib.loads,
     ".github/workflows/authproxy.yml": yaml.safe_load,
+    ".github/workflows/release.yml": yaml.safe_load,
     ".gitlab-ci.yml": yaml.safe_load,
 }
 ROWS = [(client, name) for client, forms in CLIENTS.items() for name in forms]

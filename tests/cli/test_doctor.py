@@ -88,6 +88,17 @@ def test_a_configuration_with_mistakes(cli: Cli, config_file: Path) -> None:
     assert f"{config_file}:" in ran.json["checks"][0]["sentence"]
 
 
+def test_a_webhook_without_its_secret(cli: Cli, config_file: Path) -> None:
+    """Nothing could be signed: a problem that names the file, before anything is tried."""
+    hook = "{name: ops, url: 'https://ops.example.com/', secret: {file: hook-secret}, events: [key.created]}"
+    config_file.write_text(config_file.read_text() + f"webhooks: [{hook}]\n")
+    ran = cli("doctor", "--json")
+    [found] = ran.json["checks"]
+    assert (ran.status, found["verdict"]) == (3, "problem")
+    assert "webhooks[0].secret" in found["sentence"]
+    assert "hook-secret" in found["sentence"]
+
+
 def test_no_configuration(cli: Cli, tmp_path: Path) -> None:
     """There was nothing to look at, so it could not run: status 1, one line."""
     ran = cli("doctor", "--config", tmp_path / "no")

@@ -7,6 +7,7 @@ import pytest
 
 from authproxy.domain.endings import DAY
 from tests.cli.conftest import Cli, Created
+from tests.cli.records import mint
 from tests.cli.rows import note_use
 
 Create = Callable[..., Created]
@@ -90,3 +91,28 @@ def test_nothing_found_is_said(created: Create, cli: Cli) -> None:
     """Not that there are no keys at all."""
     created()
     assert "no such keys" in cli("key", "list", "--rotating").stderr
+
+
+def test_minted_keys_have_a_list_of_their_own(created: Create, cli: Cli, config_file: Path) -> None:
+    """They would bury the others; a plain list says how many there are, and where."""
+    key = created()
+    assert "minted" not in cli("key", "list").stderr
+    mint(config_file)
+    assert ids(cli) == (0, [key.id])
+    assert "minted for trusted publishers: 1 work now, 2 in the last 30 days: `authproxy key list --minted`" in (
+        cli("key", "list").stderr
+    )
+    assert ids(cli, "--minted") == (0, ["Minted000001", "Minted000002"])
+    assert ids(cli, "--minted", "--state", "live") == (0, ["Minted000001"])
+    [row, _] = cli("key", "list", "--minted", "--json").json
+    assert (row["publisher"], row["claims"]) == ("github acme/core release.yml", {"sha": "9f", "run_id": "7"})
+    head, line, _ = (each.split("\t") for each in cli("key", "list", "--minted").stdout.splitlines())
+    assert dict(zip(head, line, strict=True))["claims"] == "sha '9f', run_id '7'"
+    assert ids(cli, "--expiring", "1d") == (0, [])
+
+
+@pytest.mark.parametrize("option", [["--policy", "release"], ["--expiring", "1d"], ["--unused", "1d"], ["--rotating"]])
+def test_minted_keys_have_no_policy_and_no_rotation(cli: Cli, option: list[str]) -> None:
+    """Wrong usage, in a sentence."""
+    ran = cli("key", "list", "--minted", *option)
+    assert (ran.status, "minted" in ran.stderr) == (2, True)

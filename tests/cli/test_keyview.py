@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.cli.conftest import Cli, Created
+from tests.cli.records import mint
 from tests.cli.rows import execute, note_use
 
 Create = Callable[..., Created]
@@ -14,6 +15,7 @@ def test_the_last_use(created: Create, cli: Cli, tmp_path: Path) -> None:
     key = created()
     shown = cli("key", "show", key.id, "--json").json
     assert (shown["last_used"], shown["last_use"], shown["rotation"], shown["paused"]) == (None, None, None, None)
+    assert "rotation:     none\n" in cli("key", "show", key.id).stdout
     note_use(tmp_path, key.id, "0", ago=60)
     shown = cli("key", "show", key.id, "--json").json
     assert shown["last_use"] == {
@@ -33,8 +35,21 @@ def test_a_rotation(created: Create, cli: Cli, tmp_path: Path) -> None:
     assert (rotation["public_id"], rotation["overlap_ends"][-1]) == (key.id + "1", "Z")
     assert (rotation["old_last_use"]["action"], rotation["new_last_use"]["action"]) == ("upload", "read")
     shown = cli("key", "show", key.id).stdout
+    assert "rotation:     under way\n  public_id:" in shown
     assert "old_last_use:" in shown
     assert "overlap_ends:" in shown
+
+
+def test_what_a_client_says_of_its_machine_is_left_to_json(created: Create, cli: Cli, tmp_path: Path) -> None:
+    """uv writes it behind its name, and what a row has of that is cut off in the middle."""
+    key = created()
+    cli("key", "rotate", key.id)
+    note_use(tmp_path, key.id, "0", ago=60)
+    execute(tmp_path, "UPDATE last_uses SET client = ?", 'uv/0.13.9 {"installer":{"name":"u')
+    assert "with uv/0.13.9\n" in cli("key", "show", key.id).stdout
+    assert cli("key", "list", "--rotating").stdout.endswith("\tuv/0.13.9\n")
+    assert "with uv/0.13.9)" in cli("key", "rotate", key.id, "--finish").stderr
+    assert cli("key", "show", key.id, "--json").json["last_use"]["client"] == 'uv/0.13.9 {"installer":{"name":"u'
 
 
 def test_why_it_is_paused(created: Create, cli: Cli, tmp_path: Path) -> None:
@@ -61,3 +76,19 @@ def test_what_a_client_called_itself_drives_no_terminal(created: Create, cli: Cl
     refused = cli("key", "rotate", key.id, "--finish").stderr
     assert "was used" in refused
     assert not set(refused) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_a_minted_key_shows_whose_it_is(created: Create, cli: Cli, config_file: Path) -> None:
+    """Its publisher and what the token said; it can be revoked, and neither rotated nor extended."""
+    plain = created().id
+    mint(config_file)
+    shown = cli("key", "show", "Minted000001")
+    assert "publisher:    github acme/core release.yml" in shown.stdout
+    assert "  sha:           9f" in shown.stdout
+    assert "no trusted publisher 'github acme/core release.yml' any more" in shown.stderr
+    assert "publisher" not in cli("key", "show", plain).stdout
+    for command in (("rotate",), ("extend", "--by", "5d")):
+        ran = cli("key", command[0], "Minted000001", *command[1:])
+        assert (ran.status, "was minted for one job" in ran.stderr) == (1, True), ran
+    assert cli("key", "revoke", "Minted000001").status == 0
+    assert cli("key", "show", "Minted000001", "--json").json["state"] == "revoked"

@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.cli.logs import JsonLines, redact, to_stderr
+from authproxy.domain.caveats import Versions
+from authproxy.domain.derived import derive
 from authproxy.domain.keys import SECRET_ENTROPY, PublicId, mint
+from authproxy.domain.rules import VersionPattern
 
 PUBLIC_ID = PublicId("Ab0123456789x")
 KEY = mint("apx", PUBLIC_ID, bytes(range(SECRET_ENTROPY)))
+DERIVED = derive(KEY, [Versions(frozenset({VersionPattern(">=2")}))], "apx")
 SECRET = KEY.rpartition("_")[2]
 BASIC = base64.b64encode(f"__token__:{KEY}".encode()).decode()
 
@@ -44,6 +48,9 @@ def log() -> Iterator[io.StringIO]:
         pytest.param(KEY[:-20], f"apx_{PUBLIC_ID}_[redacted]", id="a key cut short"),
         pytest.param(KEY + "zzz", f"apx_{PUBLIC_ID}_[redacted]", id="a key with something stuck to it"),
         pytest.param(f"acme2_{PUBLIC_ID}_{SECRET}", f"acme2_{PUBLIC_ID}_[redacted]", id="a key of another prefix"),
+        pytest.param(f"got {DERIVED}, it says", f"got apx_{PUBLIC_ID}.[redacted], it says", id="a derived key"),
+        pytest.param(DERIVED[:-20], f"apx_{PUBLIC_ID}.[redacted]", id="a derived key cut short"),
+        pytest.param(f"derived key {PUBLIC_ID}.{'n' * 16}", f"derived key {PUBLIC_ID}.{'n' * 16}", id="its name stays"),
         pytest.param(f"Authorization: Basic {BASIC}", "Authorization: [redacted]", id="a header as it is sent"),
         pytest.param("authorization: token abc\r\nHost: h", "authorization: [redacted]\r\nHost: h", id="a head"),
         pytest.param(

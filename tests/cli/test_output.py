@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.cli.failures import Failure
-from authproxy.cli.output import Output, coloured, destination, printable
+from authproxy.cli.output import Output, client_name, coloured, destination, printable
 
 COLUMNS = ("id", "owner", "uses")
 
@@ -210,3 +210,31 @@ def test_what_a_failing_command_leaves(tmp_path: Path, keep: bool, written: str,
     with pytest.raises(KeyboardInterrupt):
         fails()
     assert (tmp_path / "new").exists() is stays
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        pytest.param("twine/6.2.0 pkginfo/1.12 CPython/3.11", "twine/6.2.0 pkginfo/1.12 CPython/3.11", id="all of it"),
+        pytest.param('uv/0.13.9 {"installer":{"name":"u', "uv/0.13.9", id="without what is cut off anyway"),
+        pytest.param('{"a": 1}', '{"a": 1}', id="what is nothing else"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_the_name_of_a_client(said: str, name: str) -> None:
+    """uv and pip describe the machine behind their names, in JSON that nobody reads in a table."""
+    assert client_name(said) == name
+
+
+def test_what_went_into_a_file_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, once it is there; on stdout the thing itself is seen."""
+    path = tmp_path / "file"
+    with destination(path) as stream:
+        out = Output(json=False, stream=stream, file=path)
+        out.document({}, ["a line"])
+        out.done("did it")
+        assert path.read_text() == "a line\n"
+    with destination(None) as stream:
+        Output(json=False, stream=stream).done("did it")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"did it: {path}\n")

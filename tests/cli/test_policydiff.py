@@ -24,6 +24,33 @@ def changed(config_file: Path) -> Changed:
     return write
 
 
+GITHUB = "publishers: [{kind: github, repository: acme/core, workflow: release.yml, packages: [acme-core]%s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "lines"),
+    [
+        ("", GITHUB % "", ["trusted publisher github acme/core release.yml", "  + it is new: its tokens get keys that may upload:acme-core"]),
+        (GITHUB % "", GITHUB % ", repository_id: 74", [
+            "trusted publisher github acme/core release.yml", "  - repository_id 74 is asked now",
+        ]),
+        (GITHUB % "", GITHUB % "" + "trusted_publishing: {audience: x}\n", ["settings", "  ~ tokens are for x, it was 127.0.0.1:8080"]),
+        (
+            GITHUB % "",
+            GITHUB % "" + "trusted_publishing: {issuers: {'https://token.actions.githubusercontent.com': {algorithms: [ES256]}}}\n",
+            ["settings", "  ~ tokens of https://token.actions.githubusercontent.com are verified in another way"],
+        ),
+        ("", "trusted_publishing: {audience: x}\n", ["nothing changes"]),
+    ],
+)  # fmt: skip
+def test_trusted_publishers(cli: Cli, config_file: Path, was: str, now: str, lines: list[str]) -> None:
+    """Who comes, goes or is asked less, and what decides whether a token is genuine where there are any."""
+    for name, text in (("old.yaml", was), ("new.yaml", now)):
+        config_file.with_name(name).write_text(CONFIG + text)
+    ran = cli("policy", "diff", config_file.with_name("old.yaml"), config_file.with_name("new.yaml"))
+    assert ran.stdout.splitlines() == lines
+
+
 @pytest.mark.parametrize(
     ("old", "new", "lines"),
     [
@@ -55,7 +82,7 @@ def test_nothing_changes(cli: Cli, config_file: Path) -> None:
     ran = cli("policy", "diff", config_file, config_file)
     assert (ran.status, ran.stdout) == (0, "nothing changes\n")
     assert cli("policy", "diff", config_file, config_file, "--json").json == {
-        "changed": False, "effect": "same", "key_policies": [], "packages": [], "settings": [],
+        "changed": False, "effect": "same", "key_policies": [], "publishers": [], "packages": [], "settings": [],
     }  # fmt: skip
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from authproxy.domain.caveats import Lifetime, Projects, write_derivation
+from authproxy.domain.names import ProjectName
 from tests.cli.conftest import Cli, Created
-from tests.cli.recorded import entry, write
+from tests.cli.records import entry, write
 
 Create = Callable[..., Created]
 WHEEL = "acme_core-1.2-py3-none-any.whl"
@@ -41,12 +43,39 @@ def test_a_key_that_is_gone(created: Create, cli: Cli, config_file: Path) -> Non
     assert cli("policy", "explain", "--record", "1", "--json").json["key_gone"] is True
 
 
+def test_a_derived_key(created: Create, cli: Cli, config_file: Path) -> None:
+    """It is asked about as it was when it was sent, with what was taken away from it, though it ended long ago."""
+    asked = entry(created().id, WHEEL)
+    short = Lifetime(asked.time_ms // 1000 + 300, asked.time_ms // 1000)
+    other = Projects(frozenset({ProjectName("acme-web")}))
+    good, bad = (write_derivation("p0HcUu3kZ1WbqYtr", (short, *more)) for more in ((), (other,)))
+    write(config_file, replace(asked, derived=good), (replace(asked, derived=bad), "caveat", "it may not"))
+    assert cli("policy", "explain", "--record", "1").status == 0
+    ran = cli("policy", "explain", "--record", "2", "--json")
+    assert (ran.status, ran.json["today"]["code"]) == (3, "caveat")
+    assert ran.json["today"]["steps"][-1]["name"] == "caveats"
+
+
 def test_a_password(created: Create, cli: Cli, config_file: Path) -> None:
     """A user of the index is asked about as one."""
     created()
     write(config_file, entry(None, WHEEL, principal="password", owner="alice"))
     ran = cli("policy", "explain", "--record", "1", "--json")
     assert (ran.status, ran.json["today"]["code"], ran.json["key_gone"]) == (3, "not-allowed", False)
+
+
+def test_a_push(created: Create, cli: Cli, config_file: Path) -> None:
+    """Its source is on record, so it is asked again: for both indexes."""
+    key, text = created(), config_file.read_text()
+    assert "actions: [upload]" in text
+    pushing = entry(key.id, WHEEL, action="push", source="team/dev", index="team/stable")
+    write(config_file, pushing)
+    ran = cli("policy", "explain", "--record", "1", "--json")
+    assert (ran.status, ran.json["then"]["source"], ran.json["today"]["code"]) == (3, "team/dev", "not-allowed")
+    config_file.write_text(text.replace("actions: [upload]", "actions: [upload, push]"))
+    ran = cli("policy", "explain", "--record", "1")
+    assert f"push {WHEEL} from team/dev into team/stable by ci@acme" in ran.stdout
+    assert (ran.status, "today: yes" in ran.stdout) == (0, True)
 
 
 def test_a_row_that_names_nothing(created: Create, cli: Cli, config_file: Path) -> None:

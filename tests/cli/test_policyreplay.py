@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from authproxy.cli import policyreplay
+from authproxy.cli.options import CONFIG_VARIABLE
 from tests.cli.conftest import CONFIG, Cli, Created
-from tests.cli.recorded import entry, write
+from tests.cli.records import entry, write
 
 Create = Callable[..., Created]
 WHEEL, NEXT = "acme_core-1.2-py3-none-any.whl", "acme_core-1.3-py3-none-any.whl"
@@ -48,6 +49,18 @@ def test_what_would_have_been_refused_and_what_admitted(
     assert found["not_judged"]["keys_gone"] == {"Zz0123456789": 1}
 
 
+def test_pushes_are_judged_too(created: Create, cli: Cli, config_file: Path, strict: Path) -> None:
+    """By the rules of their files, and by the grants of both indexes."""
+    for path in (config_file, strict):
+        path.write_text(path.read_text().replace("actions: [upload]", "actions: [upload, push]"))
+    pushed = {"action": "push", "source": "team/dev", "index": "team/stable"}
+    key = created()
+    write(config_file, entry(key.id, WHEEL, **pushed), entry(key.id, NEXT, **pushed))
+    found = cli("policy", "diff", config_file, strict, "--replay", "1d", "--json").json["replay"]
+    told = [(each["action"], each["file"], each["code"]) for each in found["refused"]]
+    assert (told, found["not_judged"]["named_nothing"]) == ([("push", NEXT, "version")], 0)
+
+
 def test_nothing_would_have_been_otherwise(created: Create, cli: Cli, config_file: Path) -> None:
     """The control: the same rules say the same, and exit status 0."""
     write(config_file, entry(created().id, WHEEL))
@@ -66,12 +79,20 @@ def test_few_keys_are_held_at_once(
     assert {each["key"] for each in found["refused"]} == {one.id, other.id}
 
 
-def test_the_store_may_be_another(created: Create, cli: Cli, config_file: Path, strict: Path, tmp_path: Path) -> None:
+def test_the_store_may_be_another(
+    created: Create, cli: Cli, config_file: Path, strict: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """OLD may be a copy from version control; --config says where the record is."""
     write(config_file, entry(created().id, NEXT))
     (tmp_path / "copy").mkdir()
     copy = tmp_path / "copy" / "old.yaml"
     copy.write_text(config_file.read_text())
-    assert cli("policy", "diff", copy, strict, "--replay", "1d").status == 3
+    assert cli("policy", "diff", copy, strict, "--replay", "1d").status == 3  # AUTHPROXY_CONFIG names the server's
+    monkeypatch.delenv(CONFIG_VARIABLE)
+    alone = cli("policy", "diff", copy, strict, "--replay", "1d")
+    assert (alone.status, alone.stdout) == (1, "")
+    assert f"the store of {copy} is {copy.parent / 'authproxy.db'}, which does not exist" in alone.stderr
+    assert alone.stderr.endswith("name the server's own configuration by --config FILE\n")
+    assert cli("policy", "diff", config_file, strict, "--replay", "1d").status == 3
     ran = cli("policy", "diff", copy, strict, "--replay", "1d", "--config", copy)
     assert (ran.status, ran.stdout) == (1, "")

@@ -13,7 +13,7 @@ Create = Callable[..., Created]
 
 def ids(cli: Cli, *asked: str) -> set[str]:
     ran = cli("policy", "who-can", *asked, "--json")
-    assert ran.status == 0, ran.stderr
+    assert ran.status == (0 if ran.json else 3), ran.stderr
     return {row["id"] for row in ran.json}
 
 
@@ -40,6 +40,18 @@ def test_every_key_that_may_with_what_lets_it_and_what_limits_it(created: Create
     assert "if the index has the project" in text
 
 
+def test_what_takes_derived_keys_alone(created: Create, cli: Cli, config_file: Path) -> None:
+    """Who holds the key can make one, so the key is listed, and so is that it will not do as it is."""
+    key = created()
+    assert "derived keys alone" not in cli("policy", "who-can", "upload", "acme-core").stdout
+    (config_file.parent / "master").write_text("A" * 43 + "=\n")
+    (config_file.parent / "master").chmod(0o600)
+    edit(config_file, '"acme-*", require: key', '"acme-*", require: signed')
+    edit(config_file, "packages:\n", "keys: {master_key: {file: master}}\npackages:\n")
+    assert ids(cli, "upload", "acme-core") == {key.id}
+    assert "derived keys alone; only from 10.0.0.0/8" in cli("policy", "who-can", "upload", "acme-core").stdout
+
+
 def test_what_is_named_is_judged(created: Create, cli: Cli) -> None:
     """Version, filetype, size and address, each of which may leave nobody."""
     key = created()
@@ -48,7 +60,19 @@ def test_what_is_named_is_judged(created: Create, cli: Cli) -> None:
     assert ids(cli, *core, "--version", "1.2", "--filetype", "wheel", "--size", "5", "--from", "10.1.1.1") == {key.id}
     for asked in (["--version", "2.0"], ["--filetype", "sdist"], ["--size", "2MiB"], ["--from", "192.0.2.1"]):
         assert ids(cli, *core, *asked) == set()
-    assert "nobody may delete victim" in cli("policy", "who-can", "delete", "victim").stderr
+    ran = cli("policy", "who-can", "delete", "victim")
+    assert (ran.status, ran.stderr) == (3, "nobody may delete victim\n")
+
+
+def test_who_may_delete(created: Create, cli: Cli, config_file: Path) -> None:
+    """A delete makes nothing and spends nothing: no words of creating, of uses or of rates."""
+    grant = 'actions: [upload], packages: ["acme-core"]'
+    edit(config_file, grant, 'actions: [upload, delete], packages: ["acme-core"]')
+    key = created("--expires", "never", policy="forever", owner="bob")
+    [row] = cli("policy", "who-can", "delete", "acme-core", "--json").json
+    assert (row["id"], row["grant"], row["limits"]) == (key.id, "delete,upload:acme-core", "never expires")
+    [row] = cli("policy", "who-can", "upload", "acme-core", "--json").json
+    assert row["limits"] == "never expires; if the index has the project"
 
 
 def test_keys_that_do_not_work_are_told_as_such(created: Create, cli: Cli, later: Callable[[int], None]) -> None:
@@ -60,6 +84,28 @@ def test_keys_that_do_not_work_are_told_as_such(created: Create, cli: Cli, later
     assert ids(cli, "upload", "acme-core") == {live.id}
     rows = cli("policy", "who-can", "upload", "acme-core", "--all", "--json").json
     assert {row["id"]: row["state"] for row in rows} == {live.id: "live", paused.id: "paused", short.id: "expired"}
+    cli("key", "pause", live.id)
+    ran = cli("policy", "who-can", "upload", "acme-core", "--all")
+    assert (ran.status, ran.stderr) == (3, "nobody may upload acme-core now: none of these keys works\n")
+    assert len(ran.stdout.splitlines()) == 4
+    assert cli("policy", "who-can", "upload", "acme-core", "--json").status == 3
+
+
+def test_a_trusted_publisher_is_one_line(created: Create, cli: Cli, config_file: Path) -> None:
+    """However many keys it was given; with what they may, and for how long. A revision of the file counts at once."""
+    created()
+    publisher = "kind: github, repository: acme/core, workflow: r.yml, packages: [acme-core], networks: [10.0.0.0/8]"
+    edit(config_file, "key_policies:", f"publishers: [{{{publisher}}}]\nkey_policies:")
+    row = next(
+        row for row in cli("policy", "who-can", "upload", "acme-core", "--json").json if row["kind"] == "publisher"
+    )
+    assert (row["owner"], row["grant"], row["networks"]) == (
+        "github acme/core r.yml",
+        "upload:acme-core",
+        ["10.0.0.0/8"],
+    )
+    assert row["limits"] == "only from 10.0.0.0/8; keys of 15 minutes; if the index has the project"
+    assert "publisher" not in cli("policy", "who-can", "upload", "acme-web").stdout
 
 
 def test_passwords_are_one_line(created: Create, cli: Cli, config_file: Path) -> None:

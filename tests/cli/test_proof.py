@@ -82,6 +82,17 @@ def test_a_checkpoint_has_what_it_needs(cli: Cli, three: Path, tmp_path: Path) -
     assert "PRIVATE" not in key.stdout
 
 
+def test_a_checkpoint_in_a_file_is_said_to_be_there(cli: Cli, three: Path, tmp_path: Path) -> None:
+    """One line on stderr with what was signed; where the checkpoint itself is seen, none."""
+    path, key = tmp_path / "checkpoint.json", tmp_path / "public.pem"
+    ran = cli("audit", "checkpoint", "-o", path)
+    assert (ran.stdout, ran.stderr) == ("", f"the record stands at link 6, 3 rows, which is signed: {path}\n")
+    ran = cli("audit", "checkpoint", "--public-key", "-o", key)
+    name = json.loads(path.read_text())["key"]
+    assert (ran.stdout, ran.stderr) == ("", f"the public key {name} of checkpoints: {key}\n")
+    assert cli("audit", "checkpoint").stderr == ""
+
+
 def test_a_checkpoint_is_checked_with_the_key_that_lies_elsewhere(cli: Cli, three: Path, tmp_path: Path) -> None:
     """Whoever took this machine over may have made a key of his own: it does not fit the one that was put away."""
     signed, public = checkpoint(cli, tmp_path), tmp_path / "public.pem"

@@ -1,5 +1,6 @@
 """`authproxy key rotate`: a new secret beside the old one, shown once; nothing that was printed is lost."""
 
+import errno
 import json
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.cli.options import CONFIG_VARIABLE
+from authproxy.cli.output import Output
 from authproxy.domain.endings import DAY
 from tests.cli.conftest import Cli, Created, Ran
 from tests.cli.rows import execute, note_use
@@ -233,6 +235,22 @@ def test_all_rotates_a_key_of_the_second_in_which_it_began(created: Create, cli:
     for since, result in (("2025-12-31T23:59:59Z", "skipped"), ("2026-01-01T00:00:00Z", "rotated")):
         ran = cli("key", "rotate", "--all", "--policy", "release", "--since", since, "--json")
         assert lines(ran)[key.id]["result"] == result
+
+
+def test_what_could_not_be_taken_back_is_said(
+    created: Create, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full, and somebody had finished the rotation meanwhile: the key has the one secret nobody saw."""
+    key = created()
+
+    def full(_: Output) -> None:
+        execute(tmp_path, "DELETE FROM secrets WHERE slot = '0' AND key_id = ?", key.id)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Output, "settle", full)
+    ran = cli("key", "rotate", key.id)
+    assert (ran.status, "taken back: the old" in ran.stderr) == (1, False)
+    assert f"could not be taken back either, because key {key.id} is not being rotated" in ran.stderr
 
 
 def test_in_a_pipe_the_list_has_columns(created: Create, cli: Cli) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.peers.masters import with_master
 
 DEADLINE = 40.0
 
@@ -67,10 +68,19 @@ def test_a_life_with_reloads(config_file: Path) -> None:
         process.terminate()
         assert process.wait(DEADLINE) == 0
         messages = [str(event["message"]) for event in _events(log)]
-        assert messages[:2] == ["made a new store", "listening"]
-        assert f"{config_file}:1:9: " in messages[2]
+        assert messages[0].startswith("there is no master key: keys work")
+        assert messages[1:3] == ["made a new store", "listening"]
+        assert f"{config_file}:1:9: " in messages[3]
         assert len(messages) == len(log.read_text().splitlines())
         assert "hunter2" not in log.read_text()
+
+
+def test_with_a_master_key_nothing_is_missing(config_file: Path) -> None:
+    """The control of the line that says that there is none."""
+    text = config_file.read_text() + f"keys: {json.dumps(with_master(config_file.parent))}\n"
+    config_file.write_text(text)
+    with _serving(config_file) as (process, log):
+        assert "master key" not in _wait(log, process, lambda text: '"listening"' in text)
 
 
 def _taken_port(config_file: Path) -> socket.socket:

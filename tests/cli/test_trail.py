@@ -33,9 +33,9 @@ def test_the_youngest_last(cli: Cli, three: None) -> None:
     """In columns for people, with all columns as JSON."""
     ran = cli("audit", "tail", "-n", "2")
     head, first, second = ran.stdout.splitlines()
-    assert head.split("\t")[:5] == ["time", "outcome", "action", "project", "file"]
-    assert second.split("\t")[:6] == [
-        "2027-01-15T08:02:00Z", "stored", "upload", "acme-core", "acme_core-1.2.tar.gz", "ci@acme (Abc123XYZ7890)",
+    assert head.split("\t")[:6] == ["row", "time", "outcome", "action", "project", "file"]
+    assert second.split("\t")[:7] == [
+        "3", "2027-01-15T08:02:00Z", "stored", "upload", "acme-core", "acme_core-1.2.tar.gz", "ci@acme (Abc123XYZ7890)",
     ]  # fmt: skip
     assert "1.1" in first
     rows = cli("audit", "tail", "--json").json
@@ -118,7 +118,7 @@ def test_what_a_client_wrote_stays_one_cell_of_one_row(cli: Cli, config_file: Pa
     csv.field_size_limit(10_000_000)
     parsed = list(csv.reader(io.StringIO(exported, newline="")))
     assert len(parsed) == 3
-    assert {len(row) for row in parsed} == {23}
+    assert {len(row) for row in parsed} == {27}
     assert not any(value.startswith(("=", "+", "-", "@", "\t", "\r")) for row in parsed for value in row)
     assert all(line.isprintable() for line in exported.split("\n"))
     for shown in (cli("audit", "tail"), cli("audit", "file", ENTRY.filename)):
@@ -130,12 +130,28 @@ def test_what_a_client_wrote_stays_one_cell_of_one_row(cli: Cli, config_file: Pa
 def test_a_cell_that_is_no_formula_is_left_as_it_is() -> None:
     """Negative control: only what a spreadsheet would calculate gets its apostrophe."""
     assert [cell(value) for value in ("a=1", 5, None, "", "=1", "'=1")] == ["a=1", "5", "", "", "'=1", "'=1"]
+    assert [cell(value) for value in ("a;b=1", "a,=1", "a =1")] == ["a;b=1", "a,=1", "a =1"]
+
+
+INNER = ["a;=1+1", "a; =1", 'a;"=1"', "a;;+1", "a;\t-1", "a;@x", "\uff1d1", "a;\uff0b1", "=1;=2"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("text", INNER)
+def test_no_list_separator_makes_a_formula(text: str, separator: str) -> None:
+    """A spreadsheet splits at the list separator of its system, and where that is not ours it does so in our cells."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(["1", cell(text), "end"])
+    # As Excel does: with another separator than ours a quote within a cell is a character like any other.
+    cells = next(csv.reader([line.getvalue()])) if separator == "," else line.getvalue().strip().split(separator)
+    assert not [each for each in cells if each.lstrip(' "').startswith(tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20"))]
 
 
 PUT_THERE = (
     "put there at 2027-01-15T08:01:00.000Z by ci@acme with key Abc123XYZ7890, from 127.0.0.1 with twine/6.2.0, "
     "under the rule packages[0] acme-*, by the grant upload:acme-*"
 )
+DELETED = PUT_THERE.partition("Z ")[2]
 
 
 def test_who_put_a_file_there(cli: Cli, three: None) -> None:
@@ -183,9 +199,44 @@ def test_a_file_that_was_there_before_us_and_was_deleted(cli: Cli, config_file: 
     assert lines[:3] == [
         "old-1.zip of old 1, SHA-256 not known",
         "  was in the index before us, or was changed there past us",
-        "  was deleted at 2027-01-15T08:00:00Z",
+        f"  was deleted at 2027-01-15T08:00:00Z, with all of release 1, {DELETED}",
     ]
-    assert "delete removed (the index said 200): by ci@acme" in lines[4]
+    assert lines[4].startswith("  row 4: 2027-01-15T08:00:00.000Z release 1 deleted (the index said 200): by ci@acme")
+
+
+def test_a_delete_that_was_refused_deleted_nothing(cli: Cli, config_file: Path, three: None) -> None:
+    """It stands there as what it was, and the file is as it was."""
+
+    async def refuse(store: Store) -> None:
+        deleted = replace(ENTRY, action="delete", version="1.1", filename="", identity="", sha256="")
+        await store.record_refusal(deleted, "not-allowed", "key may not")
+
+    in_store(config_file, refuse)
+    said = cli("audit", "file", "acme_core-1.1.tar.gz", "--refusals").stdout
+    assert "was deleted" not in said
+    assert "delete of release 1.1 denied: by ci@acme" in said
+
+
+UV = 'uv/0.13.9 {"installer":{"name":"uv","version":"0.13.9","subcommand":["publish"]},"implementation":{"name":"CPy'
+
+
+def test_a_description_of_the_machine_is_for_programs(cli: Cli, config_file: Path) -> None:
+    """uv and pip send some hundred characters of JSON behind their names; a person reads the name."""
+    assert cli("db", "migrate").status == 0
+    recorded(config_file, upload("1.1", client=UV))
+    for said in (cli("audit", "tail").stdout, cli("audit", "file", "acme_core-1.1.tar.gz").stdout):
+        assert "uv/0.13.9" in said
+        assert "installer" not in said
+    assert [row["client"] for row in cli("audit", "tail", "--json").json] == [UV]
+    assert json.loads(cli("audit", "export").stdout)["client"] == UV
+
+
+def test_an_export_into_a_file_says_that_it_is_there(cli: Cli, three: None, tmp_path: Path) -> None:
+    """One line on stderr, with the number of rows; nothing where the rows themselves are seen."""
+    path = tmp_path / "rows.csv"
+    ran = cli("audit", "export", "--format", "csv", "-o", path)
+    assert (ran.status, ran.stdout, ran.stderr) == (0, "", f"exported 3 rows of the record: {path}\n")
+    assert cli("audit", "export").stderr == ""
 
 
 def test_what_nobody_knows(cli: Cli, three: None) -> None:
@@ -217,3 +268,13 @@ def test_an_export_takes_the_memory_of_a_page(cli: Cli, config_file: Path) -> No
         peaks.append(int(ran.stderr))
     assert len(ran.stdout.splitlines()) == 2_000
     assert peaks[1] - peaks[0] < 4 * 1024
+
+
+def test_what_the_token_said_stands_beside_who_put_it_there(cli: Cli, config_file: Path) -> None:
+    """Of a file that came with a minted key: the run, for people and for programs; and no terminal obeys it."""
+    assert cli("db", "migrate").status == 0
+    claims = {"repository": "acme/core", "ref": "refs/heads/\x1b[2J", "run_id": "7"}
+    recorded(config_file, replace(ENTRY, claims=json.dumps(claims)))
+    lines = cli("audit", "file", ENTRY.filename).stdout.splitlines()
+    assert lines[2] == "  for a token of repository 'acme/core', ref 'refs/heads/?[2J', run_id '7'"
+    assert json.loads(cli("audit", "export").json["claims"]) == claims

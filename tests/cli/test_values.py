@@ -14,6 +14,7 @@ from authproxy.cli.values import (
     DURATION,
     FILENAME,
     GRANT,
+    INSTANT,
     KEY_ID,
     MOMENT,
     PROJECT,
@@ -25,7 +26,7 @@ from authproxy.cli.values import (
 from authproxy.domain.keys import SECRET_ENTROPY, PublicId, mint
 
 KEY = mint("apx", PublicId("Ab0123456789x"), bytes(range(SECRET_ENTROPY)))
-TYPES = (KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME, MOMENT, UNTIL)
+TYPES = (KEY_ID, GRANT, CIDR, ADDRESS, DURATION, SIZE, PROJECT, VERSION, FILENAME, INSTANT, MOMENT, UNTIL)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,12 @@ def test_a_key_in_the_wrong_place_is_not_repeated(kind: Typed) -> None:
 def test_a_day_begins_and_ends(text: str, moment: int, until: int) -> None:
     """What counts from a day counts from its beginning, what lasts until a day lasts through it; all in UTC."""
     assert (MOMENT.convert(text, None, None), UNTIL.convert(text, None, None)) == (moment, until)
+
+
+def test_an_instant_is_exact() -> None:
+    """The record's own times have milliseconds: what it printed finds that very row again."""
+    assert INSTANT.convert("2027-01-31T12:00:00.250Z", None, None) == 1_801_396_800_250
+    assert MOMENT.convert("2027-01-31T12:00:00.250Z", None, None) == 1_801_396_800
 
 
 @pytest.mark.parametrize("text", ["", "soon", "31.01.2027", "2027-02-30", "\x1b[2J", "x" * 1000])

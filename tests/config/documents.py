@@ -45,7 +45,7 @@ KEY_POLICIES = section(
 
 RULES = section(
     {},
-    require=st.just("key"),
+    require=st.sampled_from(["key", "trusted-publisher"]),
     filetypes=st.sampled_from([["wheel"], ["sdist", "wheel"]]),
     max_size=SIZES,
     overwrite=st.sampled_from(["never", "allow"]),
@@ -70,6 +70,63 @@ WEBHOOKS = st.lists(
     ),
     max_size=2,
     unique_by=lambda each: each["name"],
+)
+
+COMMON = {
+    "create": st.booleans(),
+    "lifetime": st.sampled_from(["15m", "1h", "6h", "900s"]),
+    "networks": some(NETWORKS),
+    "claims": st.sampled_from([{"actor": "x"}, {"a.b/c": ["x*", 7]}, {"a": {"b": True, "c": {"d": 1}}}]),
+}
+JOBS = {
+    "environment": st.sampled_from(["pypi", "PyPI test"]),
+    "refs": some(st.sampled_from(["refs/heads/main", "refs/tags/*"])),
+    "ref_protected": st.booleans(),
+}
+IDS = st.integers(0, 10**12) | st.just("74")
+OWN = st.sampled_from(["https://own.example", "https://own.example:8443/a/"])
+# Each of another name or kind, so that none is the same as another.
+PUBLISHERS = st.tuples(
+    section(
+        {"kind": st.just("github"), "repository": st.just("Acme/core"), "workflow": st.just("release.yml")},
+        issuer=OWN,
+        repository_id=IDS,
+        repository_owner_id=IDS,
+        **JOBS,
+        **COMMON,
+    ),
+    section(
+        {"kind": st.just("gitlab"), "project": st.just("a/b/C"), "pipeline": st.just("ci/x y.yaml")},
+        issuer=OWN,
+        project_id=IDS,
+        namespace_id=IDS,
+        **JOBS,
+        **COMMON,
+    ),
+    section({"kind": st.just("google"), "email": st.just("ci@a.example")}, sub=IDS, **COMMON),
+    section({"kind": st.just("oidc"), "issuer": OWN}, **COMMON).map(lambda each: {"claims": {"sub": "x"}, **each}),
+).flatmap(
+    lambda each: st.lists(st.sampled_from(each), max_size=3, unique_by=lambda it: str(it["kind"])).map(
+        lambda some_of: [{"packages": ["acme-*", "B_c"], **it} for it in some_of]
+    )
+)
+
+
+def settled(document: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """The same with settings for the issuers that it names."""
+    urls = {each["issuer"] for each in document.get("publishers", []) if "issuer" in each}
+    if settings:
+        document["trusted_publishing"] = {"audience": "a.b", "issuers": dict.fromkeys(sorted(urls), settings)}
+    return document
+
+
+SETTINGS = section(
+    {},
+    algorithms=st.sampled_from([["RS256"], ["ES384", "EdDSA"]]),
+    audience=st.just("api://X"),
+    audience_in_list=st.booleans(),
+    keys_url=st.just("https://own.example/keys"),
+    ca_file=st.just("pw"),
 )
 
 ACCOUNTS = st.just({}) | st.just({"username": "svc", "password": {"file": "pw"}})
@@ -101,7 +158,7 @@ def named(document: dict[str, Any], chosen: bool) -> dict[str, Any]:
     return document
 
 
-DOCUMENTS = st.builds(
+WHOLE = st.builds(
     named,
     section(
         {
@@ -123,6 +180,7 @@ DOCUMENTS = st.builds(
         keys=section({}, prefix=st.sampled_from(["apx", "ab", "acme1"]), lifetime=LIFETIMES, pause_unused=IDLES),
         key_policies=st.dictionaries(NAMES, KEY_POLICIES, max_size=2),
         packages=PACKAGES,
+        publishers=PUBLISHERS,
         trusted_proxies=some(NETWORKS | st.just("unix")),
         record=section({}, keep=DURATIONS),
         webhooks=WEBHOOKS,
@@ -134,3 +192,4 @@ DOCUMENTS = st.builds(
     ),
     st.booleans(),
 )
+DOCUMENTS = st.builds(settled, WHOLE, SETTINGS)

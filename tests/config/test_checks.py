@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.config import load
+from authproxy.domain.rules import Requirement
 from tests.config.conftest import LEAST, SECRET, Complaining, Loading
 
 ACCOUNT = 'url: "http://127.0.0.1:8081/", username: svc, password: {file: pw}'
@@ -40,6 +41,16 @@ def test_a_rule_on_trial_hides_nothing(loaded: Loading, complaints: Complaining)
     assert "packages[0] (acme-*, line 5) matches all that this rule matches" in found
 
 
+def test_derived_keys_may_be_tried_before_they_are_taken(loaded: Loading, tmp_path: Path) -> None:
+    """A rule on trial shows who still sends keys as they are; with a master key it may be enforced."""
+    trial = "packages: [{match: a, require: signed, enforce: false}]\n"
+    assert loaded(LEAST + trial).policy.packages[0].require is Requirement.SIGNED
+    (tmp_path / "master").write_text("A" * 43 + "=\n")
+    (tmp_path / "master").chmod(0o600)
+    enforced = "keys: {master_key: {file: master}}\npackages: [{match: a, require: signed}]\n"
+    assert loaded(LEAST + enforced).policy.packages[0].require is Requirement.SIGNED
+
+
 def test_rules_that_are_all_asked(loaded: Loading) -> None:
     """From narrow to wide, and side by side, nothing is hidden."""
     assert len(loaded(rules("acme-core", "acme-*", "b*", "*")).policy.packages) == 4
@@ -55,6 +66,9 @@ def test_rules_that_are_all_asked(loaded: Loading) -> None:
             "packages: [{match: a, max_size: 2MiB}]\nlimits: {max_upload: 1MiB}",
             ["4:33: limits.max_upload takes no file over 1 MiB: raise"],
             id="a limit of the file",
+        ),
+        pytest.param(
+            "packages: [{match: a, require: signed}]", ["4:32: require: signed takes a keys.master_key"], id="signed"
         ),
         pytest.param(
             "listen: 127.0.0.1:80\nmetrics: 127.0.0.1:80", ["5:10: metrics takes an address of its own"], id="metrics"

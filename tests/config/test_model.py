@@ -10,10 +10,12 @@ import trustme
 from pydantic import BaseModel
 
 from authproxy.config import databases, load
+from authproxy.config.masters import MASTER_BYTES, written
 from authproxy.config.model import FileSection
 from authproxy.config.reader import read
 from authproxy.config.text import text_of
 from tests.config.conftest import LEAST
+from tests.peers.reporter import Reporter
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
@@ -58,13 +60,17 @@ def keys_in(value: Any, section: Any = FileSection, path: str = "") -> Iterator[
 
 def uncommented(text: str) -> str:
     """The example with every key that it leaves out put in; some of them only devpi takes, or a database server."""
-    text = re.sub(r"^(\s*)#(?=[a-z_]+:)", r"\1", text, flags=re.MULTILINE).replace(": pypiserver\n", ": devpi\n")
-    return re.sub(r"^store: .*", f"store: {databases.EXAMPLE}", text, flags=re.MULTILINE)
+    put_in = re.sub(r"^(\s*)#(?=(?: {2}- | {4})?[a-z_]+:)", r"\1", text, flags=re.MULTILINE)
+    put_in = put_in.replace(": pypiserver\n", ": devpi\n")
+    return re.sub(r"^store: .*", f"store: {databases.EXAMPLE}", put_in, flags=re.MULTILINE)
 
 
 @pytest.fixture
 def beside(tmp_path: Path) -> Path:
     """A directory with the secrets that the example names."""
+    (tmp_path / "ca.pem").touch()
+    (tmp_path / "trusted_root.json").touch()
+    (tmp_path / "scanner.pem").write_bytes(Reporter().pem)
     for name in ("backend-password", "webhook-secret", "store-password"):
         (tmp_path / name).write_text("correct-horse-battery\n")
         (tmp_path / name).chmod(0o600)
@@ -72,6 +78,9 @@ def beside(tmp_path: Path) -> Path:
     pair.cert_chain_pems[0].write_to_path(tmp_path / "fullchain.pem")
     pair.private_key_pem.write_to_path(tmp_path / "privkey.pem")
     (tmp_path / "privkey.pem").chmod(0o600)
+    for number, name in enumerate(("master-key", "master-key-2026")):
+        (tmp_path / name).write_text(written(bytes([number]) * MASTER_BYTES))
+        (tmp_path / name).chmod(0o600)
     return tmp_path
 
 

@@ -14,6 +14,7 @@ from authproxy.config import ConfigProblems, load, schema
 from authproxy.config.model import WORDS
 from authproxy.config.reader import read
 from authproxy.config.text import text_of
+from authproxy.domain.rules import Requirement
 from tests.config.conftest import LEAST
 from tests.config.documents import DOCUMENTS
 from tests.config.test_load import WHOLE
@@ -127,3 +128,11 @@ def test_a_schema_without_a_key_is_caught() -> None:
     forgetful = schema()
     del forgetful["properties"]["reads"]
     assert not jsonschema.Draft202012Validator(forgetful).is_valid(plain(WHOLE))
+
+
+def test_every_requirement_is_in_the_schema() -> None:
+    """What `require` takes is listed, so that an editor offers it."""
+    file = {**plain(LEAST), "keys": {"master_key": {"file": "master"}}}
+    for word in Requirement:
+        assert accepts({**file, "packages": [{"match": "a", "require": str(word)}]})
+    assert not accepts({**file, "packages": [{"match": "a", "require": "blessed"}]})

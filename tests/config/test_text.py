@@ -18,7 +18,9 @@ from authproxy.config.text import FILE_LIMIT, read_text, text_of
         pytest.param(b"\x7fELF\x02\x01\x00", "x.yaml: the file is binary", id="a program"),
         pytest.param("ok: 1\nä: é".encode("latin-1"), "x.yaml:2:1: the byte 0xe4 is not UTF-8", id="Latin-1"),
         pytest.param("é: ".encode() + b"\xff", "x.yaml:1:4: the byte 0xff is not UTF-8", id="a byte behind characters"),
-        pytest.param(b"\xef\xbb\xbfa:\xbb", "x.yaml:1:3: the byte 0xbb is not UTF-8", id="a byte behind a byte order mark"),
+        pytest.param(
+            b"\xef\xbb\xbfa:\xbb", "x.yaml:1:3: the byte 0xbb is not UTF-8", id="a byte behind a byte order mark"
+        ),
         pytest.param(b"a: \xed\xa0\x80", "x.yaml:1:4: the byte 0xed is not UTF-8", id="half a surrogate pair"),
         pytest.param(b"a: 1\nbc: \x1b[31m", "x.yaml:2:5: the character U+001B", id="a terminal escape"),
         pytest.param("a: 1\u2028b: 2".encode(), "x.yaml:1:5: the character U+2028", id="a line end that editors hide"),

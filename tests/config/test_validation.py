@@ -17,8 +17,12 @@ from tests.config.documents import DOCUMENTS
 
 MISTAKES = [
     pytest.param("listn: 1", "4:1: 'listn' is no key of the file: did you mean listen?", id="a slip in a key"),
-    pytest.param("colour: red", "4:1: 'colour' is no key of the file: there are listen, socket_mode,", id="an unknown key"),
-    pytest.param('"[key]": 1', "4:1: '[key]' is no key of the file: did you mean keys", id="a key as pydantic names keys"),
+    pytest.param(
+        "colour: red", "4:1: 'colour' is no key of the file: there are listen, socket_mode,", id="an unknown key"
+    ),
+    pytest.param(
+        '"[key]": 1', "4:1: '[key]' is no key of the file: did you mean keys", id="a key as pydantic names keys"
+    ),
     pytest.param("log: {levl: info}", "4:7: 'levl' is no key of log: did you mean level?", id="a slip further down"),
     pytest.param(
         "key_policies: {r: {allow: [{actions: [read], package: [a]}]}}",

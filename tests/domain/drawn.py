@@ -7,6 +7,16 @@ from types import MappingProxyType
 from hypothesis import strategies as st
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.caveats import (
+    Actions,
+    Digests,
+    Indexes,
+    Lifetime,
+    Networks,
+    Once,
+    Projects,
+    Versions,
+)
 from authproxy.domain.grants import MAKING, Action, Grant, Pattern, pattern
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.domain.names import Filetype, ProjectName, artifact
@@ -147,3 +157,24 @@ PUSHES = st.builds(
     st.booleans(),
 )
 ACCESSES = UPLOADS | READS | DELETES | PUSHES
+
+LIFETIMES = st.builds(
+    lambda end, begin: Lifetime(NOW + end, min(NOW + begin, NOW + end - 1)),
+    st.sampled_from([10, 300, 300, 3600, 86_400, 86_431, 10_000_000, -29, -30]),
+    st.sampled_from([-10, -10, -10, 0, 30, 31]),
+)
+# All of what an upload of `upload` is, or of something else.
+CAVEATS = st.one_of(
+    LIFETIMES,
+    LIFETIMES,
+    st.frozensets(NAMES, min_size=1, max_size=3).map(Projects),
+    st.sampled_from([frozenset({"1.*"}), frozenset({"2.0", "0.1"})]).map(
+        lambda texts: Versions(frozenset(map(VersionPattern, texts)))
+    ),
+    st.sampled_from([frozenset({"0" * 64}), frozenset({"0" * 64, "1" * 64}), frozenset({"1" * 64})]).map(Digests),
+    NETWORKS.filter(bool).map(lambda each: Networks(frozenset(each))),
+    st.sampled_from(["A" * 22, "A" * 21 + "Q"]).map(Once),
+    st.sampled_from([frozenset({"team/dev"}), frozenset({"team/dev", "team/prod"})]).map(Indexes),
+    st.frozensets(st.sampled_from(Action), min_size=1, max_size=3).map(Actions),
+)
+SEVERAL_CAVEATS = st.lists(CAVEATS, min_size=1, max_size=4).map(tuple)

@@ -145,7 +145,7 @@ DELETED = [
     pytest.param({"filetypes": frozenset(), "max_size": 0}, None, "", id="files that are let in no more"),
     pytest.param({"match": pattern("other")}, Code.NO_RULE, "so nobody may delete it", id="no rule"),
     pytest.param({"indexes": ("team/stable",)}, Code.NO_RULE, "'acme-core'", id="a rule in another index alone"),
-    pytest.param({"require": "signed"}, Code.NOT_ALLOWED, "acme-* requires 'signed'", id="a requirement nobody meets"),
+    pytest.param({"require": "blessed"}, Code.NOT_ALLOWED, "acme-* requires 'blessed'", id="one that nobody meets"),
 ]
 
 

@@ -14,6 +14,7 @@ from authproxy.domain.holders import NOWHERE, Asked, Judge
 from authproxy.domain.names import Filetype, ProjectName
 from authproxy.domain.passwords import PasswordRule, Passwords
 from authproxy.domain.policy import Admission, KeyPolicy, PackageRule, Policy, explain
+from authproxy.domain.rules import Requirement
 from tests.domain.drawn import ACCESSES, ADDRESSES, KEYS, NOW, POLICIES, key, policy
 
 
@@ -80,6 +81,23 @@ def test_the_address_and_the_filetype_are_judged() -> None:
     assert Judge(WORLD, Asked(CORE, NOW, filetype=Filetype.WHEEL)).holder(key()) is not None
 
 
+def test_what_only_a_derived_key_may() -> None:
+    """Who holds the key can derive one, so the holder is named, and with it that the key as it is will not do."""
+    signed = replace(WORLD, packages=(replace(WORLD.packages[0], require=Requirement.SIGNED),))
+    for rules, record, asked, derived in (
+        (WORLD, key(), CORE, False),
+        (WORLD, key(derive_only=True), CORE, True),
+        (signed, key(), CORE, True),
+        (signed, key(), replace(CORE, action=Action.READ), False),
+        (replace(signed, packages=(replace(signed.packages[0], enforce=False),)), key(), CORE, False),
+    ):
+        holder = Judge(rules, Asked(asked, NOW)).holder(record)
+        assert holder is not None
+        assert holder.derived is derived
+    assert Judge(policy(RELEASE), Asked(CORE, NOW)).holder(key()) is None
+    assert Judge(replace(signed, passwords=PasswordRule(Passwords.ALLOW)), Asked(CORE, NOW)).passwords() is None
+
+
 def test_policies_that_are_not_worth_asking() -> None:
     """A million keys of a policy that does not allow it are not looked at."""
     assert list(Judge(WORLD, Asked(CORE, NOW)).policies()) == ["release"]
@@ -102,3 +120,14 @@ def test_kinds_are_judged_once_and_forgotten_when_they_are_many(monkeypatch: pyt
         for name in ("acme-core", "acme-*", "*"):
             assert judge.holder(key(grants=(parse_grant(f"upload:{name}"),))) is not None
             assert len(judge._found) <= 2
+
+
+@pytest.mark.parametrize("action", [Action.DELETE, Action.UPLOAD])
+def test_a_requirement_that_nobody_meets_leaves_nobody(action: Action) -> None:
+    """A rule's `require` is asked of deletes as of uploads; without it the same key may both."""
+    release = KeyPolicy("release", (parse_grant(f"{action}:acme-*"),), None)
+    for require, somebody in (("two-people", False), ("key", True)):
+        world = policy(release, PackageRule("rule", pattern("*"), require=require))  # type: ignore[arg-type]
+        asked = Asked(replace(CORE, action=action), NOW)
+        assert (Judge(world, asked).holder(key()) is not None) == somebody
+        assert set(Judge(world, asked).policies()) == ({"release"} if somebody else set())

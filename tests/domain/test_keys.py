@@ -28,6 +28,7 @@ from authproxy.domain.keys import (
     next_slot,
     parse,
     read_key_id,
+    shows_secret,
 )
 
 PUBLIC_ID = PublicId("Abc123XYZ7890")
@@ -187,6 +188,24 @@ def test_parse_has_an_answer_for_every_text(text: str, prefix: str) -> None:
 def test_broken_keys_are_still_meant_as_keys(text: str, answer: bool) -> None:
     """A damaged key is recognised, so that it is never passed to an index as somebody's password."""
     assert looks_like_key(text, "apx") is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (KEY, True),
+        (f"/simple/{KEY.replace('_', '-').lower()}/", True),
+        (f"apx_{PUBLIC_ID}.W1swLDIsMV1d.{'s' * 43}", True),
+        (f"/apx_{PUBLIC_ID}.W1sx-_A.{'s' * 20}", True),
+        (f"apx_{PUBLIC_ID}", False),
+        (f"apx_{PUBLIC_ID}.W1swLDIsMV1d", False),
+        (f"{PUBLIC_ID}.{'s' * 16}", False),
+    ],
+    ids=["a key", "as a name", "a derived key", "one cut short", "a public id", "its caveats alone", "the name of one"],
+)
+def test_what_shows_a_secret(text: str, answer: bool) -> None:
+    """For places where no key belongs: whole or cut short, and not what logs show."""
+    assert shows_secret(text, "apx") is answer
 
 
 PREFIXES = {

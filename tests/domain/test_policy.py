@@ -129,9 +129,9 @@ REFUSALS = [
     ),
     pytest.param(World(rule={"match": pattern("other")}), Code.NO_RULE, "'acme-core'", id="a package without a rule"),
     pytest.param(
-        World(rule={"require": cast("Requirement", "signed")}),
+        World(rule={"require": cast("Requirement", "blessed")}),
         Code.NOT_ALLOWED,
-        "requires 'signed'",
+        "requires 'blessed'",
         id="a requirement that nobody meets",
     ),
     pytest.param(

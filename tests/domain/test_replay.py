@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from authproxy.domain import replay
+from authproxy.domain.caveats import Lifetime, Projects, write_derivation
 from authproxy.domain.grants import parse_grant, pattern
-from authproxy.domain.names import Filetype
+from authproxy.domain.names import Filetype, ProjectName
 from authproxy.domain.passwords import PasswordRule, Passwords
 from authproxy.domain.policy import KeyPolicy, Overwrite, PackageRule, Policy
 from authproxy.domain.replay import Kind, Replay, Seen, Turn, access_of
+from authproxy.domain.rules import Requirement
 from tests.domain.drawn import KEY_ID, NOW, key
 
 
@@ -35,6 +37,9 @@ class Row:
     code: str | None = None
     rule: str = "old rule"
     grant: str = "upload:*"
+    derived: str | None = None
+    attestations: str | None = None
+    source: str | None = None
 
 
 def policy(grant: str = "upload+create:*", **rule: Any) -> Policy:
@@ -49,6 +54,7 @@ def replayed(new: Policy, *rows: Row, keys: dict[str, Any] | None = None) -> Rep
     return found
 
 
+PUSH = Row(action="push", index="team/stable", source="team/dev", size=0)
 SDISTS = policy(filetypes=frozenset({Filetype.SDIST}))
 
 
@@ -76,6 +82,12 @@ def test_a_real_upload_that_would_be_refused() -> None:
         (Row(outcome="refused"), SDISTS, [Turn.REFUSED]),
         (Row(action="delete", filename="", size=0), policy(), [Turn.REFUSED]),
         (Row(action="delete", filename="", size=0), policy("delete:*"), []),
+        (PUSH, policy("push:*"), []),
+        (PUSH, policy(), [Turn.REFUSED]),
+        (PUSH, policy("push:*@team/stable"), [Turn.REFUSED]),
+        (PUSH, policy("push:*", filetypes=frozenset({Filetype.SDIST})), [Turn.REFUSED]),
+        (PUSH, policy("push:*", max_size=1), []),
+        (replace(PUSH, filename="", outcome="denied", code="not-allowed"), policy("push:*"), [Turn.ADMITTED]),
     ],
 )
 def test_what_turns(row: Row, new: Policy, turns: list[Turn]) -> None:
@@ -102,8 +114,9 @@ def test_keys_that_are_gone_are_told() -> None:
         Row(action="dance"),
         Row(filename=""),
         Row(filename="no file"),
+        Row(action="push", filename="acme_core-1.0.tar.gz"),
     ],
-    ids=["no project", "an action of another time", "no file", "no filename that anybody reads"],
+    ids=["no project", "an action of another time", "no file", "no filename that anybody reads", "a push from nowhere"],
 )
 def test_rows_that_name_nothing(row: Row) -> None:
     """A form that could not be read is about no project: nothing can be asked again."""
@@ -113,6 +126,24 @@ def test_rows_that_name_nothing(row: Row) -> None:
 def test_refusals_that_no_rule_decides() -> None:
     """A wrong digest stays one whatever the rules say."""
     found = replayed(policy(), Row(outcome="denied", code="digest"))
+    assert (found.kinds, found.unruled) == ({}, 1)
+
+
+def test_derived_keys_are_judged_as_such() -> None:
+    """Where new rules require what is signed, who sent a derived key is not told as refused, and who sent a key is."""
+    signed = policy(require=Requirement.SIGNED)
+    short = write_derivation("p0HcUu3kZ1WbqYtr", (Lifetime(NOW + 300, NOW),))
+    assert replayed(signed, Row(derived=short)).kinds == {}
+    [kind] = replayed(signed, Row()).kinds
+    assert (kind.turn, kind.code) == (Turn.REFUSED, "not-allowed")
+    later = '{"name":"p0HcUu3kZ1WbqYtr","caveats":[[0,2000000000,0],[200,"of a later version"]]}'
+    assert [each.turn for each in replayed(signed, Row(derived=later)).kinds] == [Turn.REFUSED]
+
+
+def test_what_a_caveat_refused_no_rule_lets_in() -> None:
+    """That it was for another package is no effect of the rules."""
+    other = write_derivation("p0HcUu3kZ1WbqYtr", (Projects(frozenset({ProjectName("acme-web")})),))
+    found = replayed(policy(), Row(outcome="denied", code="caveat", derived=other))
     assert (found.kinds, found.unruled) == ({}, 1)
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 
+from authproxy.domain.attestations import AttestationRule
 from authproxy.domain.effects import Effect
 from authproxy.domain.grants import pattern
 from authproxy.domain.names import Filetype
 from authproxy.domain.passwords import PasswordRule, Passwords
-from authproxy.domain.policy import MetadataCheck, Overwrite, PackageRule, Policy, VersionPattern
+from authproxy.domain.policy import MetadataCheck, Overwrite, PackageRule, Policy, Requirement, VersionPattern
 from authproxy.domain.rulechanges import RuleChange, rule_changes
 
 
@@ -44,14 +45,29 @@ WHEELS = frozenset({Filetype.WHEEL})
         ),
         ({}, {"overwrite": Overwrite.ALLOW}, "widens: overwrite: allow, it was never"),
         ({"metadata": MetadataCheck.OFF}, {}, "narrows: metadata: verify, it was off"),
+        ({}, {"attestations": AttestationRule.REQUIRE}, "narrows: attestations: require, it was allow"),
+        ({"attestations": AttestationRule.REQUIRE}, {}, "widens: attestations: allow, it was require"),
         ({}, {"passwords": Passwords.WARN}, "widens: passwords: warn, it was refuse"),
-        ({}, {"require": "signed"}, "changes: require: signed, it was key"),
+        ({}, {"require": Requirement.SIGNED}, "narrows: require: signed, it was key"),
+        ({"require": Requirement.TRUSTED_PUBLISHER}, {}, "widens: require: key, it was trusted-publisher"),
+        (
+            {"require": Requirement.TRUSTED_PUBLISHER},
+            {"require": Requirement.SIGNED},
+            "changes: require: signed, it was trusted-publisher",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_said_of_a_rule(was: dict[str, object], now: dict[str, object], expected: str) -> None:
     """One line for each thing that differs, with its direction."""
     [(names, lines)] = said(changes(rules(rule("a-*", **was)), rules(rule("a-*", **now))))
     assert (names, lines) == ("a-*", [expected])
+
+
+def test_a_rule_on_trial_asks_for_no_attestation() -> None:
+    """What it would ask is not told as if it were asked."""
+    asks = {"attestations": AttestationRule.REQUIRE, "enforce": False}
+    found = changes(rules(rule("a-*", enforce=False), rule("*")), rules(rule("a-*", **asks), rule("*")))
+    assert not [line for _, lines in said(found) for line in lines if "attestations" in line]
 
 
 def test_a_rule_before_others_takes_names_away_from_them() -> None:

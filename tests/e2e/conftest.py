@@ -9,14 +9,24 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.indexes import Flavour, Front, front
-from tests.peers.toolbox import Toolbox, toolbox
+from tests.peers.toolbox import Toolbox, toolbox, with_backend
 
 
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Toolbox:
     """The clients; the processes of one run (pytest-xdist's) share them."""
+    return toolbox(_shared(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Programs that ask a keyring, and authproxy installed beside them, so that the keyring finds our backend."""
+    return with_backend(_shared(tmp_path_factory) / "backend")
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
-    return toolbox((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "toolbox")
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "toolbox"
 
 
 @pytest.fixture(scope="session")

@@ -125,7 +125,7 @@ def _targets(method: str, statuses: tuple[int, ...], *targets: str) -> tuple[Hos
 TARGETS = (
     *_targets("POST", (400, 403), "//", "///", "/%2f", "/%2F", "/%", "/./", "/../", "/a/..", "/;x", "/\\", "/#a", "/?", "/?:action=remove_pkg"),
     *_targets("POST", (400, 403), "http://x.test/", "HTTP://x.test", "http://index.elsewhere/", "x.test:80", "/simple/", "/simple", "/packages/"),
-    *_targets("POST", (400, 403), "/\x7f", "/\xe9", "/\x01", "/a#b", "/legacy/", "*", "", "/-/", "/-/revoked", "/_/oidc/mint-token"),
+    *_targets("POST", (400, 403), "/\x7f", "/\xe9", "/\x01", "/a#b", "/legacy/", "*", "", "/-/", "/-/revoked", "/_/oidc/mint"),
     *_targets("GET", (400, 403), "/simple//", "//simple/", "/simple/../", "/simple/./", "/simple/acme%2dcore/", "/simple/%2e%2e/", "/simple/a/b/"),
     *_targets("GET", (400, 403), "/packages/../htpasswd", "/packages/%2e%2e/htpasswd", "/packages//x.whl", "/packages/a\\b.whl", "/packages/x.whl#a"),
     *_targets("GET", (400, 403), "http://x.test/simple/", "/simple/;a/", "/static/a/b", "/simple/\xe9/", "/simple/a b/", "*", "/%00"),

@@ -95,8 +95,8 @@ def test_a_release_arrives_with_equal_bytes(scene: Scene) -> None:
     assert held == scene.server.files(scene.dev)
     assert set(held) == NAMES
     rows = scene.proxy.rows("record")
-    assert {(row["action"], row["outcome"], row["index_name"], row["reason"]) for row in rows} == {
-        ("push", "stored", scene.stable, f"from {scene.dev}")
+    assert {(row["action"], row["outcome"], row["index_name"], row["source"]) for row in rows} == {
+        ("push", "stored", scene.stable, scene.dev)
     }
     assert len(rows) == 2
     again = scene.push(key, "Acme_Core==1.0.0", options=("--json",))

@@ -125,9 +125,9 @@ STEPS: dict[str, Callable[[], None]] = {
 
 def _impatient() -> None:
     """Settle soon: a test that restarts a server five hundred times does not wait five seconds each."""
-    from authproxy.web import settling
+    from authproxy.web import looks, settling
 
-    settling.PAUSE, settling.PERIOD = 0.3, 0.5
+    looks.PAUSE, settling.PERIOD = 0.3, 0.5
 
 
 def _no_intent() -> None:

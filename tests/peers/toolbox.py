@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 INSTALLED_WITHIN = 300.0  # seconds; from a warm cache it takes two
 
 # What is tested by its version, and what stands beside it so that it starts.
@@ -40,6 +41,10 @@ OLD_BESIDE = ("importlib-metadata==7.2.1", "packaging==24.2", "pkginfo==1.12.1.2
 KEYRING = ("keyring==25.7.0", "keyrings.alt==5.0.2")
 
 
+# Clients that ask a keyring within themselves, and authproxy beside them: as little of it as its keyring backend loads.
+ASKING = (*KEYRING, "flit==4.2", "twine==7.0.0", "pip==26.3", "click>=8.2", "packaging>=24.2")
+
+
 @dataclass(frozen=True, slots=True)
 class Toolbox:
     """The folders of programs: today's clients, the twine of those who have not updated for years, and `keyring`."""
@@ -57,6 +62,15 @@ def toolbox(folder: Path) -> Toolbox:
         _environment(folder / "old", f"twine=={OLD_TWINE}", *OLD_BESIDE),
         _environment(folder / "keyring", *KEYRING),
     )
+
+
+def with_backend(folder: Path) -> Path:
+    """An environment with the clients of ASKING and this checkout, as `pip install` makes it; its programs."""
+    programs = _environment(folder, *ASKING)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _uv("pip", "install", "--quiet", "--no-deps", "--python", programs / "python", "--editable", ROOT)
+    return programs
 
 
 def _environment(folder: Path, *requirements: str) -> Path:

@@ -147,3 +147,56 @@ async def test_the_generation_never_goes_back(pair: Pair) -> None:
     pair.old.execute("DROP TABLE meta")
     raise_generation(pair.new, pair.old)
     assert pair.rows("SELECT generation FROM meta") == [(503,)]
+
+
+async def test_derived_keys_that_were_ended_since_are_ended(pair: Pair) -> None:
+    """Whoever ended a captured one must not have to do it again."""
+    assert pair.later("INSERT INTO ended VALUES ('derived', 99), ('endless', NULL)") == Carried()
+    assert pair.rows("SELECT name, until FROM ended ORDER BY name") == [("derived", 99), ("endless", None)]
+
+
+async def test_what_was_good_once_since_is_spent(pair: Pair) -> None:
+    """Its upload has no row in the copy, and no later one may pass for it: rows are numbered from 1."""
+    pair.new.execute("INSERT INTO nonces VALUES ('both', 7, 99)")
+    pair.later("INSERT INTO nonces VALUES ('both', 8, 99), ('later', 9, 99)")
+    assert pair.rows("SELECT nonce, record_id, until FROM nonces ORDER BY nonce") == [("both", 0, 99), ("later", 0, 99)]
+
+
+async def test_a_store_of_a_version_without_derived_keys_can_still_say(pair: Pair) -> None:
+    """What it knows of keys counts."""
+    pair.old.execute("DROP TABLE nonces")
+    assert pair.later(f"UPDATE keys SET revoked = 77 WHERE id = '{A}'") == Carried(revoked=[A])
+
+
+async def test_a_token_that_was_used_since_stays_used(pair: Pair) -> None:
+    """Whoever restores a backup of this morning must not let this morning's tokens mint again."""
+    pair.new.execute("INSERT INTO assertions VALUES ('known', 5)")
+    pair.later("INSERT INTO assertions VALUES ('known', 7), ('since', 9)")
+    assert pair.rows("SELECT id, until FROM assertions ORDER BY id") == [("known", 5), ("since", 9)]
+
+
+async def test_a_name_stays_with_whom_it_belonged_to_since(pair: Pair) -> None:
+    """A pin only narrows; one that the backup has is not replaced by what an old store says."""
+    pair.new.execute("INSERT INTO pins VALUES ('noted', 1, NULL, NULL), ('pinned', 1, 2, '{\"id\": \"74\"}')")
+    pinned = "('noted', 9, 9, '{\"id\": \"1\"}'), ('pinned', 9, 9, '{\"id\": \"2\"}'), ('new', 9, 9, '{\"id\": \"3\"}')"
+    pair.later(f"INSERT INTO pins VALUES {pinned}, ('unused', 9, NULL, NULL)")
+    assert pair.rows("SELECT * FROM pins ORDER BY publisher") == [
+        ("new", NOW, None, '{"id": "3"}'),
+        ("noted", 1, None, '{"id": "1"}'),
+        ("pinned", 1, 2, '{"id": "74"}'),
+    ]
+
+
+async def test_minted_keys_come_and_go(pair: Pair) -> None:
+    """One of the backup that was swept since does not make the old store a stranger; one made since is not missed."""
+    pair.new.execute(f"UPDATE keys SET kind = 'minted' WHERE id = '{A}'")
+    pair.old.execute(f"DELETE FROM keys WHERE id = '{A}'")
+    made = pair.later(
+        f"INSERT INTO keys SELECT 'KeyCCCCCCCCC', {_others(pair)}, 'minted', 0, 'p', '{{}}' FROM keys WHERE id = '{B}'"
+    )
+    assert made == Carried()
+
+
+def _others(pair: Pair) -> str:
+    names = [name for _, name, *_ in pair.old.execute("PRAGMA table_info(keys)")]
+    return ", ".join(names[1:-4])

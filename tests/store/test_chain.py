@@ -57,6 +57,14 @@ def test_what_came_to_be_said_later_is_hashed_where_it_is_said() -> None:
     assert len({row_digest([*row, *later]) for later in said} | {row_digest(row)}) == len(said) + 1
 
 
+def test_attestations_are_hashed_where_there_are_any() -> None:
+    """A row without them hashes as before, and no claim can become an attestation."""
+    row = next(line["row"] for line in LINES if "row" in line)[: len(DECIDED)]
+    assert row_digest([*row, None, None, None, None]) == row_digest(row)
+    assert row_digest([*row, None, None, "a", None]) == row_digest([*row, None, None, "a"])
+    assert row_digest([*row, None, None, None, "a"]) != row_digest([*row, None, None, "a", None])
+
+
 async def test_an_upload_is_two_links(store: Store, rows: Rows) -> None:
     """One with the decision, one with its end; a second end changes nothing and is none."""
     given = await admitted(store)

@@ -109,11 +109,13 @@ async def test_a_writer_in_the_middle_of_a_commit_counts_as_changed(store: Store
     with Committing(path):
         started = time.perf_counter()
         answers: list[Any] = [store.generation(), store.peek(ID)]
+        looked = [store.derivations.peek_ended(("a",)), store.derivations.peek_calm()]
         assert time.perf_counter() - started < 0.5
         if journal == "truncate":
-            assert answers == [BUSY, BUSY]
+            assert answers == looked == [BUSY, BUSY]
             assert not await done_soon(store.key(ID)), "the waiting read waits"
         else:
+            assert looked == [False, True]
             assert answers == [before, KEY], "WAL: what was committed last can be read all the time"
     assert store.generation() not in {before, BUSY}
     record = await store.key(ID)

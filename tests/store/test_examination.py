@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from authproxy.domain.keys import KeyId
-from authproxy.store import SchemaError, Store, StoreError
+from authproxy.domain.keys import KeyId, PublicId
+from authproxy.store import SchemaError, SealedKey, Store, StoreError
 from authproxy.store.examination import NAMED, Examination, StoreInterrupted, StoreMissing, examine, sqlite_version
 from authproxy.store.tables import SCHEMA
 from tests.store.samples import ENTRY, KEY, NOW
@@ -208,3 +208,16 @@ async def test_a_record_that_was_changed_is_seen(store: Store, path: Path) -> No
     connection.commit()
     connection.close()
     assert look_from_outside(path).flaw == "row 1 was changed"
+
+
+async def test_what_is_sealed_is_counted_by_its_beginning(store: Store, path: Path) -> None:
+    """Of keys that work, or could again: those that were revoked need no master key."""
+    await store.derivations.seal(SealedKey(PublicId(KEY.id + "0"), b"under one" + b"nonce and so on"))
+    bare = replace(KEY, id=KeyId("B" * 12))
+    gone = replace(KEY, id=KeyId("C" * 12), revoked=NOW)
+    for each in (bare, gone):
+        await store.add_key(each)
+    await store.close()
+    found = look(path)
+    assert found.census is not None
+    assert found.census.sealed == {b"under one": 1, None: 1}

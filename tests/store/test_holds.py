@@ -215,7 +215,8 @@ async def test_which_bytes_were_judged(store: Store) -> None:
     await store.complete(ticket, Outcome.STORED, index_status=200, time_ms=NOW * 1000)
     assert [await store.holds.judged(*asked, sha256) for sha256 in (SHA, OTHER_SHA)] == [True, False]
     assert not await store.holds.judged(STABLE, FILE.identity, SHA)
-    await store.adopt(DEV, "acme-core", [AdoptedFile(FILE.identity, FILE.filename, "1.0", OTHER_SHA)])
+    adopted = await store.adopt(DEV, "acme-core", [AdoptedFile(FILE.identity, FILE.filename, "1.0", OTHER_SHA)])
+    await store.unfinished.found(adopted.doubted[0], OTHER_SHA, now=NOW)
     assert [await store.holds.judged(*asked, sha256) for sha256 in (SHA, OTHER_SHA)] == [False, False]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from authproxy.domain.grants import parse_grant
-from authproxy.domain.keys import KeyId, KeyRecord, Secret
+from authproxy.domain.keys import KeyId, KeyKind, KeyRecord, Secret
 from authproxy.store import KeyState, Store, StoreError
 from authproxy.store.keys import PAGE
 from tests.store.samples import ID, KEY, NOW, listed, peeked
@@ -107,6 +107,8 @@ async def test_listing_by_owner_policy_and_state(store: Store) -> None:
     await store.add_key(another(2, owner="a", policy="q", paused=True, expires=NOW))
     await store.add_key(another(3, owner="b", policy="p", expires=NOW))
     await store.add_key(another(4, owner="b", policy="q", expires=None))
+
+    await store.add_key(another(5, owner="c", policy="", kind=KeyKind.CANARY))
 
     assert [record.id[-1] for record in await listed(store, owner="a")] == ["1", "2"]
     assert [record.id[-1] for record in await listed(store, policy="p")] == ["1", "3"]

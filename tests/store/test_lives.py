@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
-from authproxy.store import Extend, Finish, LastUse, Rotate, Shown, Step, Store, TakeBack, Unchanged
+from authproxy.store import Extend, Finish, LastUse, Rotate, Shown, Step, Store, TakeBack, Unchanged, last_uses
 from tests.store.samples import ENTRY, ID, KEY, NOW, admitted, generation
 
 Rows = Callable[..., list[Any]]
@@ -185,6 +185,51 @@ async def test_a_secret_in_use_was_not_lost(store: Store) -> None:
     again = Rotate(THIRD, "1", 1000, again=True)
     assert (await refused(store, again)).use == use
     await taken(store, replace(again, force=True))
+
+
+async def test_a_secret_of_which_the_server_has_not_told_yet_was_not_lost(store: Store) -> None:
+    """Last uses come in batches, so the record is asked: also of a delete, and of what was refused."""
+    await taken(store, ROTATE)
+    again, second = Rotate(THIRD, "1", 1000, again=True), replace(ENTRY, public_id=ID + "1", time_ms=NOW * 1000)
+    await store.record_refusal(replace(second, public_id=ID + "0"), "not-allowed", "the old one is another matter")
+    await store.record_refusal(second, "not-allowed", "it may not")
+    use = (await refused(store, again)).use
+    assert use is not None
+    assert (use.slot, use.time, use.action, use.address) == ("1", NOW, "upload", ENTRY.address)
+    await taken(store, replace(again, force=True))
+
+
+async def test_finish_knows_of_what_was_refused_too(store: Store) -> None:
+    """Whoever is refused with the old secret has not been given the new one."""
+    await taken(store, ROTATE)
+    await store.record_refusal(ENTRY, "not-allowed", "it may not")
+    assert (await refused(store, Finish(NOW - 100))).use is not None
+    await taken(store, Finish(NOW))
+
+
+async def test_the_record_is_read_as_far_back_as_a_secret_lives(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In strides, until a row is older; what a secret of the same slot did before that is not its use."""
+    monkeypatch.setattr(last_uses, "_STRIDE", 1)
+    old, hour = replace(ENTRY, public_id=ID + "1", time_ms=(NOW - 90_000) * 1000), 3600 * 1000
+    await store.record_refusal(old, "not-allowed", "of a secret that had this slot before")
+    for number in range(5):
+        earlier = NOW * 1000 - hour * (5 - number)
+        await store.record_refusal(replace(ENTRY, owner=f"{number}", time_ms=earlier), "no", "of the old secret")
+    await taken(store, ROTATE)
+    again = Rotate(THIRD, "1", 1000, again=True)
+    await store.record_refusal(replace(ENTRY, public_id=ID + "1"), "not-allowed", "it may not")
+    for number in range(20):
+        await store.record_refusal(replace(ENTRY, owner=f"{number}", time_ms=NOW * 1000 + hour), "no", "no")
+    assert (await refused(store, again)).use is not None
+    assert await store.change_key(ID, replace(again, force=True), now=NOW) is not None
+
+
+async def test_what_a_slot_did_before_is_no_use_of_its_new_secret(store: Store) -> None:
+    """The control: the only row of the slot is older than the secret in it."""
+    before = replace(ENTRY, public_id=ID + "1", time_ms=(NOW - 1) * 1000)
+    await store.record_refusal(before, "not-allowed", "of a secret that had this slot before")
+    await taken(store, ROTATE)
+    await taken(store, Rotate(THIRD, "1", 1000, again=True))
 
 
 async def test_a_slot_that_comes_round_again_has_no_past(store: Store) -> None:

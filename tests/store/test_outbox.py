@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, Engine, event
 
-from authproxy.cli.trail import document_of
+from authproxy.cli.provenance import document_of
 from authproxy.domain.access import Outcome
 from authproxy.domain.events import Event
 from authproxy.domain.keys import Secret

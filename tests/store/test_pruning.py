@@ -1,5 +1,6 @@
 """Old rows leave from the old end; what is left can be verified, and who put a file there stays known."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -70,9 +71,67 @@ async def test_who_put_a_file_there_stays_known(store: Store, rows: Rows) -> Non
     assert await pruned(store) == (3, 1, None)
     known = (await store.record.about_file(identity=upload("1.0").identity)).files
     assert [(file.put_by.owner, file.put_by.rule) for file in known if file.put_by] == [(ENTRY.owner, ENTRY.rule)]
-    assert await pruned(store, LATER + 1, LATER + 2) == (0, 1, None)
-    assert rows("SELECT record_id, kind, outcome, index_status FROM links") == [(3, "kept", "stored", 200)]
+    assert await pruned(store, LATER + 1000, LATER + 2000) == (0, 1, None)
+    assert rows("SELECT record_id, kind, outcome, index_status, time_ms FROM links") == [
+        (3, "kept", "pending", None, LATER + 2000),
+        (3, "ended", "stored", 200, MS + 5),
+    ]
     assert (await sound(store)).rows == 1
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 200])
+async def test_the_end_of_a_row_that_is_kept_is_hashed_with_its_time(
+    store: Store, rows: Rows, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """It is told again behind the new first link; verifying and pruning both see that it was changed."""
+    monkeypatch.setattr(pruning, "BATCH", batch)
+    await finish(store, upload("1.0"))
+    await finish(store, upload("1.1"), outcome=Outcome.UNKNOWN)
+    await finish(store, upload("1.2"), outcome=Outcome.FAILED)
+    assert await pruned(store, LATER) == (1, 2, None)
+    await sound(store)
+    assert await pruned(store, LATER + 1000, LATER + 1000) == (0, 2, None)
+    await sound(store)
+    changes = ((1, "completed_ms = 5"), (2, "outcome = 'stored'"), (1, "completed_ms = NULL"))
+    for now, (number, change) in enumerate(changes, start=LATER // 1000 + 2):
+        [was] = rows("SELECT outcome, completed_ms FROM record WHERE id = ?", number)
+        rows(f"UPDATE record SET {change} WHERE id = {number}")
+        found = await store.record.verify()
+        assert isinstance(found, Flaw)
+        assert (found.wrong, found.row) == (Wrong.END_UNLINKED, number)
+        assert "its last link does not say" in ((await pruned(store, now * 1000, now * 1000))[2] or "")
+        rows("UPDATE record SET outcome = ?, completed_ms = ? WHERE id = ?", *was, number)
+    await sound(store)
+
+
+async def test_what_is_told_again_is_no_news(store: Store) -> None:
+    """Whoever follows the record, and a webhook, hears of an end once; of one that comes after the pruning he hears."""
+    await finish(store, upload("1.0"))
+    begun = await admitted(store, upload("1.1"))
+    head, _ = await store.record.standing()
+    assert await pruned(store) == (0, 2, None)
+    assert (await store.record.since(head.link))[0] == []
+    await store.complete(begun, Outcome.STORED, index_status=200, time_ms=LATER // 1000 * 1000)
+    assert [row.version for row in (await store.record.since(head.link))[0]] == ["1.1"]
+    await sound(store)
+
+
+async def test_an_upload_under_way_that_is_kept_has_no_end_yet(store: Store, rows: Rows) -> None:
+    """Forged as ended in the meantime it is found, by verifying and by pruning."""
+    await admitted(store)
+    assert await pruned(store) == (0, 1, None)
+    assert rows("SELECT kind, outcome FROM links") == [("kept", "pending")]
+    rows("UPDATE record SET completed_ms = 5 WHERE id = 1")
+    assert isinstance(await store.record.verify(), Flaw)
+    assert (await pruned(store, LATER + 1000, LATER + 1000))[2] is not None
+
+
+async def test_what_is_kept_is_not_old_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where nothing else is to be kept: the pruning ends."""
+    monkeypatch.setattr(pruning, "BATCH", 1)
+    await finish(store)
+    async with asyncio.timeout(10):
+        assert await pruned(store, LATER + 999, LATER + 999) == (0, 1, None)
 
 
 async def test_a_row_that_no_file_needs_any_more_goes_when_its_link_is_old(store: Store, rows: Rows) -> None:
@@ -83,7 +142,7 @@ async def test_a_row_that_no_file_needs_any_more_goes_when_its_link_is_old(store
     assert stored is not None
     await store.forget(stored)
     await sound(store)
-    assert await pruned(store, LATER + 1, LATER + 2) == (1, 0, None)
+    assert await pruned(store, LATER + 1000, LATER + 2000) == (1, 0, None)
     assert rows("SELECT count(*) FROM record") == [(0,)]
     await sound(store)
 

@@ -19,7 +19,7 @@ async def test_how_many_rows_there_have_been(store: Store) -> None:
     assert (await store.record.standing())[1] == 0
     await store.record_refusal(upload("1.0"), "no-rule", "no")
     await store.record_refusal(upload("1.1"), "no-rule", "no")
-    _ = [batch async for batch in store.record.prune(NOW * 1000 + 1, NOW * 1000 + 1)]
+    _ = [batch async for batch in store.record.prune(NOW * 1000 + 1, NOW * 1000 + 1000)]
     assert (await store.record.standing())[1] == 2
     await store.record_refusal(upload("1.2"), "no-rule", "no")
     assert (await store.record.standing())[1] == 3

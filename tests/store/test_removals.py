@@ -92,9 +92,8 @@ async def test_a_file_is_marked_before_the_index_is_asked(store: Store, rows: Ro
     assert not await marked(store)
     assert isinstance(await store.removals.admit(DELETE, ITS, now=NOW), int)
     assert await marked(store)
-    verdict = await store.admit(replace(ENTRY, sha256=OTHER_SHA), ANY, now=NOW)
-    assert isinstance(verdict, FileKnown)
-    assert verdict.row.removed
+    [intent], _ = await store.unfinished.intents(now=NOW + UPLOAD_DEADLINE)
+    assert (intent.action, rows("SELECT removed FROM files")) == ("delete", [(NOW,)])
 
 
 @pytest.mark.parametrize(("removed", "expected"), [(GONE, True), (LEFT, False), (NOTHING, True)], ids=str)
@@ -166,14 +165,3 @@ async def test_deletes_do_not_count_as_uploads(store: Store) -> None:
     await store.removals.admit(DELETE, ITS, now=NOW)
     assert isinstance(await store.admit(upload("2.0"), Claim(rate=(1, 3600)), now=NOW), RateExceeded)
     await admitted(store, upload("2.0"), Claim(rate=(2, 3600)))
-
-
-async def test_what_came_after_the_delete_is_not_marked(store: Store, rows: Rows) -> None:
-    """Its end may be told late, by whoever settles it; a file that was uploaded meanwhile is there."""
-    await finish(store)
-    number = await store.removals.admit(replace(ENTRY, action="delete"), [ENTRY.identity], now=NOW)
-    assert isinstance(number, int)
-    await finish(store)  # its own bytes, again
-    gone = Removed("", (ENTRY.identity,), ())
-    await store.removals.complete(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=gone)
-    assert rows("SELECT removed FROM files") == [(None,)]

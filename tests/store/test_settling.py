@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
-from authproxy.store import Admitted, AdoptedFile, Claim, FileBusy, FileKnown, FileUnsettled, Removed, Store, settling
+from authproxy.store import (
+    Admitted,
+    Adopted,
+    AdoptedFile,
+    Claim,
+    FileBusy,
+    FileKnown,
+    FileUnsettled,
+    Removed,
+    Store,
+    settling,
+)
 from tests.store.samples import ANY, ENTRY, NOW, OTHER_SHA, SHA, admitted, finish, upload
 
 Rows = Callable[..., list[Any]]
@@ -174,4 +185,4 @@ async def test_an_alarm_stands_until_the_file_is_right_or_gone(store: Store) -> 
 async def test_adopting_says_how_much_was_new(store: Store) -> None:
     """Once; the second time it is known."""
     found = [AdoptedFile("acme-core 7 sdist", "acme_core-7.zip", "7", None)]
-    assert [await store.adopt("", "acme-core", found) for _ in range(2)] == [1, 0]
+    assert [await store.adopt("", "acme-core", found) for _ in range(2)] == [Adopted(1), Adopted(0)]

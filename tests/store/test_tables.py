@@ -79,7 +79,7 @@ async def the_record(store: Store) -> None:
     assert await store.record.since(link)
     assert (await store.record.about_file(identity=ENTRY.identity)).rows
     assert (await store.record.about_file(sha256=SHA)).rows
-    assert [batch async for batch in store.record.prune(NOW * 1000 + 1, NOW * 1000 + 1)]
+    assert [batch async for batch in store.record.prune(NOW * 1000 + 1, NOW * 1000 + 1000)]
 
 
 async def lives(store: Store) -> None:
@@ -110,6 +110,24 @@ async def the_webhooks(store: Store) -> None:
     await hooks.drop_unknown([], now=NOW)
     assert await hooks.standing()
     await hooks.release("ops")
+
+
+async def compared(store: Store) -> None:
+    """Compare a project with what an index lists: a file that is gone, one that has other bytes, one that is back."""
+    assert await store.unfinished.projects("") == ["acme-core"]
+    await store.adopt("", "compared", [])
+    for version in ("1", "2"):
+        given = await admitted(store, upload(version, project="compared", action="push"))
+        await store.complete(given, Outcome.STORED, index_status=200, time_ms=NOW * 1000)
+    one, other = (await store.adopt("", "compared", [], whole=True)).doubted
+    assert await store.unfinished.found(one, None, now=NOW) is Outcome.DIFFERENT
+    assert await store.unfinished.found(one, one.sha256, now=NOW) is Outcome.STORED
+    assert await store.unfinished.found(other, "f" * 64, now=NOW) is Outcome.DIFFERENT
+    about = [await store.record.about_file(identity=other.identity), await store.record.about_file(sha256=SHA)]
+    assert [any(file.instead_of for file in each.files) for each in about] == [True, True]
+    assert await store.unfinished.gone(one, now=NOW)
+    assert await store.unfinished.alarms()
+    assert await store.unfinished.count_alarms() == 1
 
 
 async def everything(store: Store) -> None:
@@ -152,8 +170,7 @@ async def everything(store: Store) -> None:
     await store.removals.admit(upload("9.1", action="delete"), (), now=NOW)
     for intent in (await store.unfinished.intents(now=NOW * 2))[0]:
         await store.unfinished.settle_removal(intent, [], now=NOW)
-    await store.unfinished.alarms()
-    await store.unfinished.count_alarms()
+    await compared(store)
     await store.password_uses()
     await lives(store)
     await the_record(store)
@@ -186,6 +203,11 @@ async def test_no_statement_reads_a_whole_table(store: Store, rows: Rows) -> Non
     rate = [plan for statement, plan in plans.items() if "OFFSET" in statement]
     assert "ix_record_admitted" in str(rate)
     assert "ix_record_passwords" in str([plan for statement, plan in plans.items() if "'password'" in statement])
+    alarms = [
+        str(plan) for statement, plan in plans.items() if "'different'" in statement and "JOIN files" in statement
+    ]
+    assert len(alarms) == 2
+    assert all("ix_record_different" in plan for plan in alarms), alarms
 
 
 @pytest.mark.sqlite("its own plans")

@@ -14,6 +14,7 @@ def test_the_verdicts_are_one_list() -> None:
     assert {each.__name__ for each in get_args(Verdict)} == {
         "Admitted",
         "KeyDead",
+        "NonceSpent",
         "UsesSpent",
         "RateExceeded",
         "FileKnown",
@@ -21,8 +22,9 @@ def test_the_verdicts_are_one_list() -> None:
         "FileUnsettled",
         "ReleaseHeld",
     }
-    values = [each for each in vars(verdicts).values() if dataclasses.is_dataclass(each)]
-    assert len(values) == len(get_args(Verdict)) + 10
+    here = [each for each in vars(verdicts).values() if getattr(each, "__module__", "") == verdicts.__name__]
+    values = [each for each in here if dataclasses.is_dataclass(each)]
+    assert len(values) == len(get_args(Verdict)) + 11
     assert all(each.__dataclass_params__.frozen and "__slots__" in vars(each) for each in values)
 
 
@@ -37,4 +39,4 @@ def test_every_key_has_a_state(now: int) -> None:
     """The states to filter by are the reasons of a dead key, and `live`."""
     changes = [{}, {"paused": True}, {"revoked": 1}, {"expires": None}]
     assert {KeyState(dataclasses.replace(KEY, **each).dead(now) or "live") for each in changes} <= set(KeyState)
-    assert {str(each) for each in KeyState} == {"revoked", "paused", "expired", "live"}
+    assert {str(each) for each in KeyState} == {"revoked", "paused", "expired", "canary", "live"}

@@ -167,7 +167,7 @@ async def test_a_server_may_write_meanwhile(store: Store, monkeypatch: pytest.Mo
         if number < 4:
             await finish(store, upload(f"3.{number}"))
         if number == 4:
-            _ = [batch async for batch in store.record.prune(NOW * 1000 + 1, NOW * 1000 + 1)]
+            _ = [batch async for batch in store.record.prune(NOW * 1000 + 1, NOW * 1000 + 1000)]
     assert isinstance(walk.result, Sound)
     assert walk.result.anchor.link > 0
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,18 +15,29 @@ from authproxy.backend.client import Backend, Upstream
 from authproxy.backend.pypiserver import PYPISERVER
 from authproxy.config import load
 from authproxy.store import Store, migrate
+from authproxy.web import looks
 from authproxy.web.app import App
 from authproxy.web.ledger import Ledger
 from authproxy.web.server import listening
+from tests.peers.issuer import LocalIssuer, local_issuer
 from tests.peers.proxy import settings
 from tests.peers.recording import RecordingIndex
 from tests.peers.wire import Answer, exchange
 from tests.web.ledgers import KEY, Index
 
+if TYPE_CHECKING:
+    from tests.web.published import Published
+
 POLICIES = {
     "release": {"allow": [{"actions": ["upload"], "packages": ["acme-*"], "create": True}]},
     "install": {"allow": [{"actions": ["read"], "packages": ["*"]}]},
 }
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two looks at the index come without a pause between them, but where a test is about the pause."""
+    monkeypatch.setattr(looks, "PAUSE", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +98,19 @@ async def ledger(tmp_path: Path, recording: RecordingIndex) -> AsyncIterator[Led
     async with Backend(Upstream(recording.url, "pypi.acme.test", "https"), PYPISERVER) as backend:
         yield Ledger(store, backend)
     await store.close()
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[LocalIssuer]:
+    """A CI's issuer over TLS."""
+    with local_issuer(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, recording: RecordingIndex, issuer: LocalIssuer) -> "AsyncIterator[Published]":
+    """A proxy that trusts one job of it."""
+    from tests.web.published import published
+
+    async with published(tmp_path, recording.url, issuer) as made:
+        yield made

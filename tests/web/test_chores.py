@@ -12,8 +12,8 @@ import pytest
 
 from authproxy.config import load
 from authproxy.domain.endings import DAY
-from authproxy.domain.keys import KeyId, Secret
-from authproxy.store import LastUse, Rotate, Store, StoreError
+from authproxy.domain.keys import KeyId, KeyKind, Secret
+from authproxy.store import LastUse, Mint, Rotate, Store, StoreError, Swept
 from authproxy.web import chores as room
 from authproxy.web.chores import Chores, chores
 from authproxy.web.parts import Parts
@@ -21,6 +21,7 @@ from tests.web.conftest import POLICIES, Running
 from tests.web.ledgers import KEY
 from tests.web.test_uses import ASKED, REQUEST, WHO
 
+PUBLISHER = {"kind": "github", "repository": "acme/core", "workflow": "release.yml", "packages": ["acme-*"]}
 PAUSING = {"release": {**POLICIES["release"], "pause_unused": "90d"}, "safe": POLICIES["install"]}
 
 
@@ -267,3 +268,38 @@ async def test_a_full_memory_is_flushed_before_its_time(clock: Clock, monkeypatc
             return len(await clock.parts.store.last_uses([KEY.id])) == 1
 
         await until(written)
+
+
+async def test_minted_keys_and_tokens_are_swept(clock: Clock) -> None:
+    """A token when nobody could send it again, a key thirty days after its end."""
+    minted = replace(KEY, id=KeyId("Minted000001"), kind=KeyKind.MINTED, policy="", expires=clock.now + 900)
+    await clock.parts.store.minting.mint(Mint(minted, "p", "token", clock.now + 600, seen={}), now=clock.now)
+    clock.now += 700
+    await clock.chores.round()
+    assert await clock.parts.store.key(minted.id) is not None
+    assert await clock.parts.store.minting.sweep(now=clock.now) == Swept(0, 0)
+    clock.now += 31 * DAY
+    await clock.chores.round()
+    assert await clock.parts.store.key(minted.id) is None
+
+
+@pytest.mark.parametrize("running", [{"publishers": [PUBLISHER]}], indirect=True)
+async def test_publishers_are_noted_when_they_come(clock: Clock) -> None:
+    """At the start and after a reload, once each: who may create projects ends thirty days later if nobody came."""
+
+    async def noted() -> bool:
+        return bool(await clock.parts.store.minting.pins())
+
+    await until(noted)
+    since = (await clock.parts.store.minting.pins())["github acme/core release.yml"].since
+    clock.now += 5
+    await clock.chores.note_publishers()
+    assert (await clock.parts.store.minting.pins())["github acme/core release.yml"].since == since
+    policy = clock.parts.config.policy
+    [publisher] = policy.publishers.values()
+    more = {**policy.publishers, "new": replace(publisher, label="new")}
+    clock.parts = replace(clock.parts, latest=lambda: replace(policy, publishers=more))
+    await clock.chores.note_publishers()
+    clock.now += 5
+    await clock.chores.note_publishers()
+    assert (await clock.parts.store.minting.pins())["new"].since == clock.now - 5

@@ -110,6 +110,18 @@ async def test_every_dead_key_gets_the_same_sentence(before: Running, recording:
     recording.assert_saw_nothing()
 
 
+async def test_a_key_that_only_derives_does_not_log_in(before: Running) -> None:
+    """A session would store it and send it with every request; `+api` says so as well."""
+    parts = before.app.parts
+    new = NewKey(owner="o", note="", policy="release", derive_only=True)
+    _, text = await parts.authority.issue(new, now=parts.now())
+    refused = await before.ask(login({"user": "__token__", "password": text}))
+    assert (refused.status, "not taken itself" in refused.reason) == (403, True)
+    asked = await before.ask(get("/+api", [session("__token__", text)]))
+    assert text not in asked.text
+    assert '"ok"' not in asked.text
+
+
 @pytest.mark.parametrize("before", [{"throttle": {"failures": 3, "window": "10m"}}], indirect=True)
 async def test_logins_are_throttled(before: Running, recording: RecordingIndex) -> None:
     """As keys are everywhere, in one and the same account of failures."""

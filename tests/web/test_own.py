@@ -50,6 +50,20 @@ async def test_whoami_tells_the_holder(running: Running, recording: RecordingInd
     recording.assert_saw_nothing()
 
 
+async def test_whoami_is_a_use_of_the_key(running: Running) -> None:
+    """Noted as every other, in memory and written down later: a job that only looks has the key all the same."""
+    key = await running.key()
+    before = await running.ask(get("/-/whoami", [("Authorization", basic("__token__", "apx_broken"))]))
+    assert (before.status, len(running.app.parts.uses)) == (401, 0)
+    said = [("Authorization", basic("__token__", key)), ("User-Agent", "job/1")]
+    key_id = json.loads((await running.ask(get("/-/whoami", said))).body)["id"]
+    store = running.app.parts.store
+    assert await store.last_uses([key_id]) == {}
+    await running.app.parts.uses.flush()
+    [use] = (await store.last_uses([key_id]))[key_id]
+    assert (use.action, use.project, use.address, use.client) == ("whoami", "", "127.0.0.1", "job/1")
+
+
 @pytest.mark.parametrize("authorization", [None, basic("alice", "password"), basic("__token__", "apx_broken")])
 async def test_whoami_is_for_holders_of_a_key(running: Running, authorization: str | None) -> None:
     """Everybody else gets the challenge."""

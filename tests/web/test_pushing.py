@@ -31,14 +31,17 @@ async def test_a_release_is_pushed_and_on_record(before: Running, recording: Rec
     key = await before.key()
     answer = await before.ask(pushing(key, name="Acme.Core", version="1"))
     assert (answer.status, answer.text.split(":")[0]) == (200, f"pushed acme-core 1 from {DEV} to {STABLE}"), answer
+    assert (answer.header("Cache-Control"), answer.header("Vary")) == ("no-store", "Authorization, X-Devpi-Auth")
     grant = f"push+create:acme-*@{DEV},{STABLE}"
     for row in rows(before):
         assert (row["action"], row["outcome"], row["index_name"], row["grant"]) == ("push", "stored", STABLE, grant)
-        assert (row["reason"], row["rule"], row["index_status"]) == (f"from {DEV}", "packages[0] *", 200)
+        assert (row["source"], row["reason"], row["rule"], row["index_status"]) == (DEV, None, "packages[0] *", 200)
     assert {row["filename"] for row in rows(before)} == {WHEEL, SDIST}
     assert {row["sha256"] for row in rows(before, "files")} == {"1" * 64, "2" * 64}
     assert [row["used"] for row in rows(before, "keys")] == [2]
     assert rows(before, "claims") == []
+    await before.app.parts.uses.flush()
+    assert [(row["action"], row["project"]) for row in rows(before, "last_uses")] == [("push", "acme-core")]
     again = await before.ask(pushing(key, None, ("Accept", "application/json")))
     said = json.loads(again.body)
     assert (again.status, said["pushed"], sorted(said["files"])) == (200, False, [WHEEL, SDIST])

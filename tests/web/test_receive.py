@@ -175,3 +175,35 @@ async def test_two_bytes_that_do_not_come(running: Running, monkeypatch: pytest.
     monkeypatch.setattr(receive, "DRAIN", 0.1)
     running.app.parts = replace(running.app.parts, readers=Readers(devpi(("team/dev",))))
     assert (await running.ask(get("/", [("Content-Length", "2")]) + b"{")).status == 408
+
+
+TEXTS = {
+    "the two, in any order": (b' {"b": "2", "a": "1"} ', {"a": "1", "b": "2"}),
+    "an escape": (b'{"a": "\\u0031", "b": ""}', {"a": "1", "b": ""}),
+    "letters of UTF-8": ('{"a": "\u00fc", "b": ""}'.encode(), {"a": "\u00fc", "b": ""}),
+    "one of them twice": (b'{"a": "1", "a": "1", "b": "2"}', None),
+    "one of them missing": (b'{"a": "1"}', None),
+    "another besides": (b'{"a": "1", "b": "2", "c": "3"}', None),
+    "a number": (b'{"a": 1, "b": "2"}', None),
+    "nothing at a name": (b'{"a": null, "b": "2"}', None),
+    "an object inside": (b'{"a": {"a": "1"}, "b": "2"}', None),
+    "a list of pairs": (b'[["a", "1"], ["b", "2"]]', None),
+    "an empty list": (b"[]", None),
+    "a string": (b'"ab"', None),
+    "no JSON": (b"a=1&b=2", None),
+    "two objects": (b'{"a": "1", "b": "2"}{}', None),
+    "what is no UTF-8": (b'{"a": "\xff", "b": "2"}', None),
+    "a deep one": (b"[" * 100_000, None),
+}
+
+
+@pytest.mark.parametrize(("body", "read"), TEXTS.values(), ids=TEXTS.keys())
+def test_a_small_body_is_so_many_strings(body: bytes, read: dict[str, str] | None) -> None:
+    """What two readers of JSON could read differently is not read at all."""
+    assert receive.texts(body, ("a", "b")) == read
+
+
+def test_a_small_body_may_have_to_be_ascii() -> None:
+    """Where only names go in, a letter beyond it is refused before anybody reads it."""
+    assert receive.texts('{"a": "\u00fc"}'.encode(), ("a",), encoding="ascii") is None
+    assert receive.texts(b'{"a": "u"}', ("a",), encoding="ascii") == {"a": "u"}

@@ -11,7 +11,7 @@ from authproxy.domain.access import Access, Outcome
 from authproxy.domain.grants import Action
 from authproxy.domain.names import ProjectName
 from authproxy.store import Removed, Ticket
-from authproxy.web import settling
+from authproxy.web import looks, settling
 from authproxy.web.ledger import Ledger
 from authproxy.web.metrics import Metrics
 from authproxy.web.settling import Round, kept_settled, look_again, settle
@@ -109,7 +109,7 @@ async def test_an_index_that_is_away_settles_nothing(ledger: Ledger, held: Index
     asked = len(recording.requests)
     done = await settle(ledger, now, pause=0)
     assert (done.settled, len(done.unasked)) == ([], 10)
-    assert len(recording.requests) - asked == settling.FAILURES
+    assert len(recording.requests) - asked == looks.FAILURES
     recording.answer = held
     assert len((await settle(ledger, now, pause=0)).settled) == 10
 
@@ -148,7 +148,7 @@ async def test_an_alarm_is_looked_at_again(ledger: Ledger, held: Index, recordin
 @pytest.fixture
 def keeping(monkeypatch: pytest.MonkeyPatch) -> Metrics:
     """The background task, which does not wait long."""
-    monkeypatch.setattr(settling, "PAUSE", 0.0)
+    monkeypatch.setattr(looks, "PAUSE", 0.0)
     monkeypatch.setattr(settling, "PERIOD", 0.05)
     return Metrics()
 

@@ -1,6 +1,7 @@
 """`enforce: false` through the whole proxy: the upload passes, and record, metric and log say what would have been."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.peers.forms import upload
 from tests.peers.packages import sdist, wheel
 from tests.peers.recording import RecordingIndex, Reply
 from tests.web.conftest import Running
+from tests.web.pushes import before_devpi, pushing
 from tests.web.test_upload import rows
 
 WHEELS = {"match": "acme-*", "filetypes": ["wheel"]}
@@ -25,7 +27,7 @@ async def test_what_would_be_refused_passes_and_is_noted(
 ) -> None:
     """The outcome is what happened; the client is told nothing of it."""
     recording.answer = lambda seen: Reply(200) if seen.method == "POST" else Reply(404)
-    with caplog.at_level(logging.WARNING, "authproxy.upload"):
+    with caplog.at_level(logging.WARNING, "authproxy.trials"):
         answer = await running.ask(upload(sdist("acme-core"), await running.key()))
     assert (answer.status, answer.text) == (200, "uploaded\n")
     [row] = rows(running)
@@ -43,6 +45,19 @@ async def test_what_would_pass_leaves_no_note(running: Running, recording: Recor
     recording.answer = lambda seen: Reply(200) if seen.method == "POST" else Reply(404)
     assert (await running.ask(upload(wheel("acme-core"), await running.key()))).status == 200
     assert (rows(running)[0]["reason"], counted(running)) == (None, 0)
+
+
+async def test_a_push_passes_and_is_noted_too(
+    tmp_path: Path, recording: RecordingIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of each file that the rule would keep out of the target: record, metric and log; the wheel passes in silence."""
+    caplog.set_level(logging.WARNING, "authproxy.trials")
+    async with before_devpi(tmp_path, recording, TRIED[0]) as before:
+        assert (await before.ask(pushing(await before.key()))).status == 200
+        told = {row["filename"].rpartition(".")[2]: row["reason"] for row in rows(before)}
+        assert (told["whl"], told["gz"].startswith("would refuse: filetype: ")) == (None, True)
+        assert counted(before) == 1
+    assert [vars(each)["reason"] for each in caplog.records if "on trial" in each.message] == [told["gz"]]
 
 
 @pytest.mark.parametrize("running", [{"packages": [WHEELS]}], indirect=True)

@@ -1,4 +1,4 @@
-"""What `authproxy doctor` looks at: the configuration, the machine, the store, the index, in this order.
+"""What `authproxy doctor` looks at: the configuration, the machine, the store, webhooks, the index, in this order.
 
 Rule 1. Nothing is changed: no file made or written, no row, nothing in the index. Tests compare every byte.
 Rule 2. No secret is in what is said.
@@ -20,6 +20,7 @@ from authproxy.cli.checkup.settings import (
     check_trusted_proxies,
 )
 from authproxy.cli.checkup.stored import check_store
+from authproxy.cli.checkup.webhooks import check_webhooks
 from authproxy.config import Config
 
 __all__ = ["Finding", "Verdict", "checkup"]
@@ -43,6 +44,7 @@ def checkup(config: Config, *, now: int) -> Iterator[Finding]:
         yield from check(config)
     yield from check_passwords(config, now=now)
     yield from check_store(config, now=now)
+    yield from check_webhooks(config, now=now)
     circle = list(check_circle(config))
     # A proxy that is its own index would answer for it.
     yield from circle or check_index(config, now=now)

@@ -1,11 +1,10 @@
 """Who gets past the proxy: can others reach the index, and does it then take an upload of theirs."""
 
-import json
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Final
 
+from authproxy.backend.devpi import recognises
 from authproxy.cli.checkup.dialect import DEVPI
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
 from authproxy.cli.checkup.machine import own_addresses
@@ -94,6 +93,4 @@ def _alone(peer: Peer, ways: Sequence[str]) -> Finding:
 
 
 def _root_is_open(peer: Peer) -> bool:
-    with suppress(ValueError, KeyError, TypeError, IndexError):
-        return bool(json.loads(peer.get(peer.dialect.front, basic("root", "")).text)["result"]["authstatus"][0] == "ok")
-    return False
+    return recognises(peer.get(peer.dialect.front, basic("root", "")).text.encode())

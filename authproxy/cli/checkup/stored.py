@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
+from authproxy.cli.checkup.masters import check_masters
 from authproxy.cli.output import moment
 from authproxy.config import Config
 from authproxy.config.databases import is_postgres
@@ -62,6 +63,7 @@ def _check_server(config: Config, now: int) -> Iterator[Finding]:
     if found.census is not None:
         yield from _keys(found.census)
         yield from _policies(config, found.census)
+        yield from check_masters(config, found.census)
 
 
 def _unreadable(error: StoreError) -> Finding:

@@ -23,10 +23,19 @@ CLIENT_SECONDS = 90.0
 CLIENTS = ("twine", "uv", "pip")
 
 
-def missing(requires: Sequence[str]) -> tuple[str, ...]:
-    """Name what is not installed in this environment: of the clients, and of these modules."""
-    absent = (module for module in (*requires, *CLIENTS) if importlib.util.find_spec(module) is None)
-    return tuple(module.replace("_", "-") for module in absent)
+def missing(requires: Sequence[str], programs: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name what is not installed in this environment: of the clients, of these modules, and of programs anywhere."""
+    absent = [module for module in (*requires, *CLIENTS) if importlib.util.find_spec(module) is None]
+    absent += [program for program in programs if start(program) is None]
+    return tuple(name.replace("_", "-") for name in absent)
+
+
+def start(client: str) -> list[str] | None:
+    """Say how a client is started: as a module of this environment, else as a program that stands apart; None: not."""
+    if importlib.util.find_spec(client) is not None:
+        return [sys.executable, "-m", client]
+    found = shutil.which(client)
+    return None if found is None else [found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +63,11 @@ class Command:
     def line(self) -> str:
         """The command as a person pastes it into a shell."""
         variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
-        return " ".join([*variables, *map(_word, (_program(self.client), *self.arguments))])
+        return " ".join([*variables, *map(_word, (program(self.client), *self.arguments))])
 
     def run(self, home: Path) -> Outcome:
         """Run it with nothing of this user's configuration, bounded in time. `home` is a directory to spoil."""
-        argv = [sys.executable, "-m", self.client, *self.arguments, *self.quiet]
+        argv = [*(start(self.client) or [self.client]), *self.arguments, *self.quiet]
         try:
             ended = subprocess.run(  # noqa: S603 - our own interpreter, arguments as a list
                 argv,
@@ -81,11 +90,11 @@ def _word(text: str) -> str:
     return f"{shlex.quote(text[:-1])}*" if text.endswith("*") else shlex.quote(text)
 
 
-def _program(client: str) -> str:
+def program(client: str) -> str:
     """The name alone where the shell would find this environment's own, else its path."""
     own = Path(sys.executable).with_name(client)
     found = shutil.which(client)
-    return client if found and Path(found) == own else str(own)
+    return client if found and (Path(found) == own or not own.exists()) else str(own)
 
 
 def clean_environment(home: Path) -> dict[str, str]:

@@ -9,11 +9,13 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from authproxy.cli.demo import packages
 from authproxy.cli.demo.children import LOOPBACK
 from authproxy.cli.demo.clients import pip_install, twine_upload
 from authproxy.cli.demo.upstreams import PASSWORD_BYTES, SERVICE_USER, Upstream, write_private
+from authproxy.config.masters import MASTER_BYTES, written
 
 # The two projects of the story: one key may upload the first, another the second.
 CORE, WEB = "acme-core", "acme-web"
@@ -21,7 +23,7 @@ CORE, WEB = "acme-core", "acme-web"
 _CONFIG = """\
 # Written by `authproxy demo`. Every setting is explained in config.example.yaml.
 listen: {host}:{proxy_port}
-public_url: http://{host}:{proxy_port}/
+public_url: {public_url}
 
 backend:                            # the index as it is: it knows one shared account and nothing of keys
   flavour: {flavour}
@@ -33,6 +35,9 @@ store: sqlite:///authproxy.db       # the keys, and the record of every decision
 state_directory: state
 reads: index                        # readers notice nothing: the index answers them as before
 
+keys:
+  master_key: {{file: master-key}}    # for what is derived from keys: authproxy exec -- twine upload ...
+
 key_policies:                       # what keys may do; a key may be given less
   release:
     allow:
@@ -40,12 +45,38 @@ key_policies:                       # what keys may do; a key may be given less
     lifetime: 90d
 
 packages:                           # what holds for a package, whoever asks; no match, no upload
-  - match: "acme-*"
+{trusted}  - match: "acme-*"
     require: key
     filetypes: [wheel, sdist]
     max_size: 50MiB
     overwrite: never
     metadata: verify
+"""
+
+_RULE = """\
+  - match: {core}
+    require: trusted-publisher      # whoever has a key is told what to run instead
+"""
+
+_PUBLISHERS = """\
+
+publishers:                         # jobs of a CI that get a key of minutes for their ID token
+  - kind: github
+    issuer: {issuer}    # left out for the real one
+    repository: acme/core
+    workflow: release.yml
+    environment: pypi
+    packages: [{core}]
+    create: true
+  - kind: gitlab
+    issuer: {issuer}
+    project: acme/core
+    pipeline: .gitlab-ci.yml
+    packages: [{core}]
+    create: true
+trusted_publishing:
+  issuers:
+    {issuer}: {{ca_file: ca.pem}}
 """
 
 _README = """\
@@ -70,11 +101,21 @@ Make a key (it is shown once), upload with it, read without one:
 |---|---|
 | `authproxy.yaml` | the configuration; `{authproxy} config check --config {config}` reads it |
 | `backend-password` | the index's shared password; nobody but the proxy needs it any more |
+| `master-key` | what the store's secrets of derived keys are sealed under |
 {files}
 | `authproxy.db` | the keys (hashed) and the record of every decision |
 | `dist/` | example packages to upload |
 | `index.log`, `proxy.log` | what the two said during the demo |
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What trusted publishing needs besides: an issuer, TLS before the proxy, and who vouches for both."""
+
+    issuer: str  # its URL
+    port: int  # of TLS
+    ca_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +126,18 @@ class Installation:
     root: Path
     proxy_port: int
     index_port: int
+    trust: Trust | None = None
+
+    @property
+    def public_url(self) -> str:
+        """The root of the proxy, as clients see it."""
+        scheme, port = ("http", self.proxy_port) if self.trust is None else ("https", self.trust.port)
+        return f"{scheme}://{LOOPBACK}:{port}/"
+
+    @property
+    def audience(self) -> str:
+        """For whom the ID tokens of jobs have to be: the host."""
+        return urlsplit(self.public_url).netloc
 
     @property
     def config(self) -> Path:
@@ -98,12 +151,12 @@ class Installation:
     @property
     def url(self) -> str:
         """Where clients upload to."""
-        return f"http://{LOOPBACK}:{self.proxy_port}/{self.upstream.uploads}"
+        return f"{self.public_url}{self.upstream.uploads}"
 
     @property
     def pages(self) -> str:
         """Where clients install from."""
-        return f"http://{LOOPBACK}:{self.proxy_port}/{self.upstream.pages}"
+        return f"{self.public_url}{self.upstream.pages}"
 
     @property
     def index_url(self) -> str:
@@ -124,6 +177,16 @@ class Installation:
         wheel, _ = self.built(project, version)
         return str(wheel).removesuffix("-py3-none-any.whl") + "*"
 
+    def project(self, version: str) -> Path:
+        """Make a folder with a project and the two files of one version, for a client that wants a project."""
+        folder = self.root / f"{CORE}-{version}"
+        if not folder.exists():
+            (folder / "dist").mkdir(parents=True)
+            (folder / "pyproject.toml").write_text(f'[project]\nname = "{CORE}"\nversion = "{version}"\n', "utf-8")
+            for path in self.built(CORE, version):
+                (folder / "dist" / path.name).write_bytes(path.read_bytes())
+        return folder
+
     def index_command(self) -> list[str]:
         """Start the index: as it is, uploads behind its password, and no way to the public index."""
         return self.upstream.command(self.root, self.index_port)
@@ -133,12 +196,14 @@ class Installation:
         return [sys.executable, "-m", "authproxy", "serve", "--config", str(self.config)]
 
 
-def install(upstream: Upstream, root: Path, *, proxy_port: int, index_port: int) -> Installation:
+def install(
+    upstream: Upstream, root: Path, *, proxy_port: int, index_port: int, trust: Trust | None = None
+) -> Installation:
     """Write an installation into `root`, a directory that exists and is empty.
 
     Raises ChildFailed where the index cannot be set up.
     """
-    made = Installation(upstream, root.resolve(), proxy_port, index_port)
+    made = Installation(upstream, root.resolve(), proxy_port, index_port, trust)
     for name in ("dist", "state"):
         (made.root / name).mkdir(mode=0o700)
     for project, version in ((CORE, "1.0"), (CORE, "1.1"), (WEB, "1.0")):
@@ -146,15 +211,20 @@ def install(upstream: Upstream, root: Path, *, proxy_port: int, index_port: int)
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     upstream.prepare(made.root, password)
     write_private(made.root / "backend-password", f"{password}\n")
+    write_private(made.root / "master-key", f"{written(secrets.token_bytes(MASTER_BYTES))}\n")
+    publishers = "" if trust is None else _PUBLISHERS.format(issuer=trust.issuer, core=CORE)
     made.config.write_text(
         _CONFIG.format(
             host=LOOPBACK,
+            public_url=made.public_url,
+            trusted="" if trust is None else _RULE.format(core=CORE),
             proxy_port=proxy_port,
             index_port=index_port,
             user=SERVICE_USER,
             flavour=upstream.flavour,
             settings=upstream.settings,
-        ),
+        )
+        + publishers,
         encoding="utf-8",
     )
     (made.root / "README.md").write_text(_readme(made), encoding="utf-8")

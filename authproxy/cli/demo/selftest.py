@@ -47,14 +47,15 @@ class Stage:
         return set(self.made.held())
 
 
-def _succeeds(command: Command, stage: Stage) -> Outcome:
+def succeeds(command: Command, stage: Stage) -> Outcome:
+    """The client ends with status 0."""
     outcome = command.run(stage.home)
     if outcome.status != 0:
         raise StepFailed(f"{command.client} ended with status {outcome.status} and said:\n{outcome.output}")
     return outcome
 
 
-def _refused(command: Command, stage: Stage, *sentences: str) -> None:
+def refused(command: Command, stage: Stage, *sentences: str) -> None:
     """The client fails, shows each of the sentences to its user, and the index has not changed."""
     before = stage.index_files()
     outcome = command.run(stage.home)
@@ -69,18 +70,19 @@ def _refused(command: Command, stage: Stage, *sentences: str) -> None:
 
 def _index_wants_its_password(stage: Stage) -> None:
     refusal = stage.made.upstream.turned_away
-    _refused(twine_upload(stage.made.index_url, stage.core, stage.made.files(CORE, "1.0")), stage, refusal)
+    refused(twine_upload(stage.made.index_url, stage.core, stage.made.files(CORE, "1.0")), stage, refusal)
 
 
 def _twine_uploads(stage: Stage) -> None:
-    _succeeds(twine_upload(stage.made.url, stage.core, stage.made.files(CORE, "1.0")), stage)
+    succeeds(twine_upload(stage.made.url, stage.core, stage.made.files(CORE, "1.0")), stage)
 
 
 def _uv_publishes(stage: Stage) -> None:
-    _succeeds(uv_publish(stage.made.url, stage.core, stage.made.files(CORE, "1.1")), stage)
+    succeeds(uv_publish(stage.made.url, stage.core, stage.made.files(CORE, "1.1")), stage)
 
 
-def _same_bytes(stage: Stage) -> None:
+def same_bytes(stage: Stage) -> None:
+    """What the index has is what was sent."""
     held = stage.made.held()
     for version in ("1.0", "1.1"):
         for sent in stage.made.built(CORE, version):
@@ -94,7 +96,7 @@ def _same_bytes(stage: Stage) -> None:
 def _installs(install: Callable[[str, str, Path], Command], version: str, name: str) -> Callable[[Stage], None]:
     def step(stage: Stage) -> None:
         target = stage.home / name
-        _succeeds(install(stage.made.pages, f"{CORE}=={version}", target), stage)
+        succeeds(install(stage.made.pages, f"{CORE}=={version}", target), stage)
         wheel, _ = stage.made.built(CORE, version)
         module = f"{CORE.replace('-', '_')}/__init__.py"
         with zipfile.ZipFile(wheel) as sent:
@@ -114,21 +116,21 @@ def _from_sdist(install: Callable[[str, str, Path], Command]) -> Callable[[str, 
 
 def _twine_sees_the_refusal(stage: Stage) -> None:
     command = twine_upload(stage.made.url, stage.core, stage.made.files(WEB, "1.0"))
-    _refused(command, stage, stage.core_id, f"may not upload '{WEB}'", CORE)
+    refused(command, stage, stage.core_id, f"may not upload '{WEB}'", CORE)
 
 
 def _uv_sees_the_refusal(stage: Stage) -> None:
     command = uv_publish(stage.made.url, stage.core, stage.made.files(WEB, "1.0"))
-    _refused(command, stage, stage.core_id, f"may not upload '{WEB}'", CORE)
+    refused(command, stage, stage.core_id, f"may not upload '{WEB}'", CORE)
 
 
 def _other_key_may(stage: Stage) -> None:
-    _succeeds(twine_upload(stage.made.url, stage.web, stage.made.files(WEB, "1.0")), stage)
+    succeeds(twine_upload(stage.made.url, stage.web, stage.made.files(WEB, "1.0")), stage)
 
 
 def _same_file_again(stage: Stage) -> None:
     before = stage.index_files()
-    _succeeds(twine_upload(stage.made.url, stage.core, stage.made.files(CORE, "1.0")), stage)
+    succeeds(twine_upload(stage.made.url, stage.core, stage.made.files(CORE, "1.0")), stage)
     if stage.index_files() != before:
         raise StepFailed("the index has other files than before")
 
@@ -146,7 +148,7 @@ def _revoked(stage: Stage) -> None:
     )
     if ended.returncode != 0:
         raise StepFailed(f"authproxy key revoke ended with status {ended.returncode}: {ended.stdout.decode()}")
-    _refused(twine_upload(stage.made.url, stage.core, stage.made.files(CORE, "1.2")), stage, "401")
+    refused(twine_upload(stage.made.url, stage.core, stage.made.files(CORE, "1.2")), stage, "401")
 
 
 Steps = Sequence[tuple[str, Callable[[Stage], None]]]
@@ -155,7 +157,7 @@ STEPS: Steps = (
     ("the index itself takes nothing without its shared password", _index_wants_its_password),
     (f"twine uploads a wheel and an sdist of {CORE} 1.0", _twine_uploads),
     (f"uv publishes a wheel and an sdist of {CORE} 1.1", _uv_publishes),
-    ("the bytes in the index are the bytes that were sent", _same_bytes),
+    ("the bytes in the index are the bytes that were sent", same_bytes),
     (f"pip installs {CORE} 1.0 back, from the wheel", _installs(pip_install, "1.0", "pip-wheel")),
     (f"uv installs {CORE} 1.1 back, from the wheel", _installs(uv_install, "1.1", "uv-wheel")),
     (f"pip builds and installs {CORE} 1.1 from the sdist", _installs(_from_sdist(pip_install), "1.1", "pip-sdist")),

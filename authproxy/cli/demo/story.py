@@ -37,29 +37,29 @@ async def keys(made: Installation, *projects: str) -> list[Issued]:
 def tell(made: Installation, core: Issued, web: Issued, *, home: Path, kept: bool) -> None:
     """Say what runs, and print the lines."""
     say("")
-    _row("index", made.index_url, made.upstream.remark)
-    _row("proxy", made.url, f"upload here, install from {made.pages}")
-    _row("files", str(made.root), "authproxy.yaml is the whole configuration")
+    row("index", made.index_url, made.upstream.remark)
+    row("proxy", made.url, f"upload here, install from {made.pages}")
+    row("files", str(made.root), "authproxy.yaml is the whole configuration")
     say("\nPaste into another terminal:")
-    _chapter(
+    chapter(
         f"1. Upload with a key that may upload {CORE} and nothing else",
         twine_upload(made.url, core.key, made.files(CORE, "1.0")),
         uv_publish(made.url, core.key, made.files(CORE, "1.1")),
     )
-    _chapter(
+    chapter(
         "2. Install it back; readers need no key and notice nothing",
         pip_install(made.pages, CORE, home / "with-pip"),
         uv_install(made.pages, CORE, home / "with-uv"),
     )
-    _chapter(
+    chapter(
         f"3. This must be refused: the same key, another package ({WEB})",
         twine_upload(made.url, core.key, made.files(WEB, "1.0")),
     )
-    _chapter(
+    chapter(
         "4. The key of that package may",
         uv_publish(made.url, web.key, made.files(WEB, "1.0")),
     )
-    _chapter(
+    chapter(
         "5. Take the first key back, then paste line 1 again: it is refused from now on",
         Command("authproxy", ("key", "revoke", "--config", str(made.config), core.record.id)),
     )
@@ -67,11 +67,13 @@ def tell(made: Installation, core: Issued, web: Issued, *, home: Path, kept: boo
     say(f"\nCtrl-C stops both servers{end}.")
 
 
-def _row(name: str, what: str, remark: str) -> None:
+def row(name: str, what: str, remark: str) -> None:
+    """Say what runs where."""
     say(f"  {name:<6} {what:<36} {remark}")
 
 
-def _chapter(title: str, *commands: Command) -> None:
+def chapter(title: str, *commands: Command) -> None:
+    """Print lines to paste under a title."""
     say(f"\n{title}", bold=True)
     for command in commands:
         sys.stderr.flush()

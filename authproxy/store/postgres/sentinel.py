@@ -13,6 +13,7 @@ as dead when the lock was seen to be gone for DEAD_AFTER seconds, by a connectio
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -63,6 +64,7 @@ class Sentinel:
     def __init__(self, login: Login, grace: float = 0) -> None:
         self.name: Final = secrets.token_hex(_NAME_BYTES)
         self.in_flight: Final[set[int]] = set()  # ids of claims
+        self.deletes: Final[dict[int, int]] = {}  # which of these is of a delete, by its row
         self._login: Final = login
         self._grace: Final = grace
         self._connection: Connection | None = None
@@ -163,6 +165,14 @@ class Sentinel:
 
     def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:  # noqa: ARG002 - the watch of a file can
         """Say BUSY: no answer comes over a wire without waiting."""
+        return BUSY
+
+    def peek_ended(self, names: Sequence[str]) -> bool | Busy:  # noqa: ARG002 - as above
+        """Say BUSY, as `peek` does."""
+        return BUSY
+
+    def peek_calm(self) -> bool | Busy:
+        """Say BUSY, as `peek` does."""
         return BUSY
 
     def within_grace(self) -> bool:

@@ -80,21 +80,32 @@ class PostgresWorker:
         """Run `work` in a transaction that reads."""
         return await self.hand_in(work, writes=False)
 
-    async def write(self, work: Callable[[Connection], T], orphaned: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        orphaned: Callable[[T], None] | None = None,
+        afterwards: Callable[[], None] | None = None,
+    ) -> T:
         """Run `work` in a transaction that is on disk when this returns.
 
         Work that was handed in is done, also where the caller is cancelled meanwhile; `orphaned` then gets its answer.
+        `afterwards` is called in any case, also where the transaction could not even begin.
         """
-        return await self.hand_in(work, writes=True, orphaned=orphaned)
+        return await self.hand_in(work, writes=True, orphaned=orphaned, afterwards=afterwards)
 
     def hand_in(
-        self, work: Callable[[Connection], T], *, writes: bool, orphaned: Callable[[T], None] | None = None
+        self,
+        work: Callable[[Connection], T],
+        *,
+        writes: bool,
+        orphaned: Callable[[T], None] | None = None,
+        afterwards: Callable[[], None] | None = None,
     ) -> asyncio.Future[T]:
         """Queue work without waiting for it."""
         if self._closed and not (writes and self._writing is not None):
             raise StoreError(f"{self._login} is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        job = Job(self._watched(work) if writes else work, writes, future, orphaned)
+        job = Job(self._watched(work) if writes else work, writes, future, orphaned, afterwards)
         if writes:
             self._waiting.append(job)
             self._writing = self._writing or asyncio.create_task(self._drain())
@@ -124,7 +135,10 @@ class PostgresWorker:
         try:
             while self._waiting:
                 jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_LIMIT))]
-                for answer in await self._written(jobs):
+                answers = await self._written(jobs)
+                for answer in answers:
+                    answer.end()
+                for answer in answers:
                     answer.deliver()
         finally:
             self._writing = None

@@ -24,6 +24,7 @@ ALL = [
     "record",
     "keys",
     "policies",
+    "master-key",
     "index",
     "clock",
     "index-account",
@@ -40,6 +41,16 @@ def test_everything_is_looked_at(configured: Configured, index: PypiServer) -> N
     found = list(checkup(config, now=now()))
     assert [each.name for each in found] == ALL
     assert {str(each.verdict) for each in found} == {"ok"}
+
+
+def test_webhooks_are_looked_at_where_there_are_some(configured: Configured, tmp_path: Path) -> None:
+    """Between the store, which knows of them, and the index."""
+    (tmp_path / "hook-secret").write_text("a secret of the webhook, 0123456789\n")
+    hook = {"name": "ops", "url": "https://ops.example.com/", "secret": {"file": "hook-secret"}}
+    config = configured(webhooks=[hook | {"events": ["key.created"]}])
+    asyncio.run(migrate(config.store))
+    names = [each.name for each in checkup(config, now=now())]
+    assert names[names.index("policies") :][:4] == ["policies", "master-key", "webhooks", "index"]
 
 
 def test_control_a_change_would_be_noticed(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_store_in_order(config: Config) -> None:
     """Five things are looked at and none is amiss."""
     fill(config, LASTING, replace(LASTING, policy="nightly"))
     found = look(config)
-    assert set(found) == {"store", "store-schema", "store-journal", "record", "keys", "policies"}
+    assert set(found) == {"store", "store-schema", "store-journal", "record", "keys", "policies", "master-key"}
     assert {each.verdict for several in found.values() for each in several} == {"ok"}
     assert "2 live keys" in found["keys"][0].sentence
 

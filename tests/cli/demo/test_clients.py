@@ -101,3 +101,17 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing(("not_installed_anywhere",)) == ("not-installed-anywhere",)
     monkeypatch.setattr(clients, "CLIENTS", ("pip", "no_such_client"))
     assert missing(()) == ("no-such-client",)
+
+
+def test_a_program_that_stands_apart_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a module of this environment, else on the PATH; its line calls it by its name."""
+    assert clients.start("pip") == [sys.executable, "-m", "pip"]
+    assert clients.start("no_such_client") is None
+    apart = tmp_path / "no_such_client"
+    apart.write_text("#!/bin/sh\necho apart\n")
+    apart.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert clients.start("no_such_client") == [str(apart)]
+    assert Command("no_such_client", ("x",)).run(tmp_path).words == "apart"
+    assert Command("no_such_client", ("x",)).line() == "no_such_client x"
+    assert missing((), ("no_such_client",)) == ()

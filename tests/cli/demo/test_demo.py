@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from authproxy.cli.demo import clients
+from authproxy.cli.demo import clients, trustedtest
 from authproxy.cli.demo.children import running, wait_until_ready
 from authproxy.cli.demo.installation import Installation
 from authproxy.cli.demo.selftest import STEPS
 from authproxy.cli.demo.upstreams import UPSTREAMS
 from authproxy.config import load
 from tests.cli.conftest import Cli
+from tests.peers.toolbox import Toolbox
 
 DEMO = [sys.executable, "-m", "authproxy", "demo"]
 SECONDS = 100.0
@@ -59,6 +60,7 @@ def _shell(line: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
         "HOME": str(tmp_path),
         "NO_PROXY": "*",
         "UV_CACHE_DIR": str(tmp_path / "uv"),
+        **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
     }
     return subprocess.run(
         ["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
@@ -75,6 +77,59 @@ def test_the_self_test_passes(flavour: str) -> None:
     lines = ran.stdout.splitlines()
     assert [line[0] for line in lines[:-1]] == ["✓"] * len(STEPS)
     assert "apx_" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.e2e
+@on_each_index
+def test_the_self_test_without_keys_passes(flavour: str, tools: Toolbox) -> None:
+    """Real uv and pdm, and twine by `authproxy exec`, over TLS and with no credential; pdm is installed apart."""
+    argv = [*DEMO, "--upstream", flavour, "--oidc", "--self-test"]
+    environ = {**os.environ, "PATH": f"{tools.today}:{os.environ['PATH']}"}
+    ran = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    lines = ran.stdout.splitlines()
+    assert [line[0] for line in lines[:-1]] == ["✓"] * len(trustedtest.STEPS)
+    assert "apx_" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.e2e
+def test_the_lines_without_keys_do_what_they_say(
+    tmp_path: Path, tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell runs the pasted lines: the jobs of the right repository publish, the stranger's does not, and the minted
+    keys are listed; Ctrl-C leaves nothing.
+    """
+    monkeypatch.setenv("PATH", f"{tools.today}:{os.environ['PATH']}")
+    with _demo(tmp_path, "--oidc") as (process, out, _):
+        for number, line in enumerate(out.read_text().splitlines()):
+            ran = _shell(line, tmp_path)
+            said = ran.stdout + ran.stderr
+            assert (ran.returncode == 0) == (number != 3), f"{line}\n{said}"
+            assert number != 3 or "no trusted publisher takes this token" in " ".join(said.split())
+        assert "github https://" in ran.stdout, "the last line lists the publishers"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 0
+    assert list(tmp_path.glob("authproxy-*")) == []
+
+
+def test_an_issuer_is_not_kept(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody should go on to trust it."""
+    monkeypatch.setattr(clients, "start", lambda name: [name])
+    ran = cli("demo", "--oidc", "--keep", tmp_path / "kept")
+    assert (ran.status, "--oidc cannot be kept" in ran.stderr) == (2, True)
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("absent", ["pdm", "trustme"])
+def test_without_what_oidc_needs_one_sentence_says_what_to_install(
+    absent: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pdm may stand in an environment of its own; there is none here."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else name)
+    monkeypatch.setenv("PATH", "/nowhere")
+    ran = cli("demo", "--oidc")
+    assert (ran.status, ran.stdout) == (1, "")
+    assert f"{absent} is not installed: pip install 'pypi-authproxy[demo-oidc]'" in ran.stderr
 
 
 @pytest.mark.e2e

@@ -32,35 +32,35 @@ def arrive(stage: Stage, name: str) -> Path:
 
 def test_a_client_that_fails_is_noticed(stage: Stage) -> None:
     """And what it said is passed on."""
-    selftest._succeeds(FINE, stage)
+    selftest.succeeds(FINE, stage)
     with pytest.raises(StepFailed, match=r"(?s)json.tool ended with status.*no-such-file"):
-        selftest._succeeds(FAILS, stage)
+        selftest.succeeds(FAILS, stage)
 
 
 def test_an_upload_that_was_not_refused_is_noticed(stage: Stage) -> None:
     """By its status, by the sentence that is missing, and by the file that arrived all the same."""
-    selftest._refused(FAILS, stage, "no-such-file")
+    selftest.refused(FAILS, stage, "no-such-file")
     with pytest.raises(StepFailed, match="was not refused"):
-        selftest._refused(FINE, stage)
+        selftest.refused(FINE, stage)
     with pytest.raises(StepFailed, match="does not show 'may not'"):
-        selftest._refused(FAILS, stage, "may not")
+        selftest.refused(FAILS, stage, "may not")
     arrives = Command("tarfile", ("-c", str(arrive(stage, "arrived.tar")), "no-such-file"))
     with pytest.raises(StepFailed, match=r"yet the index has arrived\.tar"):
-        selftest._refused(arrives, stage)
+        selftest.refused(arrives, stage)
 
 
 def test_other_bytes_are_noticed(stage: Stage) -> None:
     """A file that is missing, and one with a single byte changed."""
     with pytest.raises(StepFailed, match=r"does not have acme_core-1\.0"):
-        selftest._same_bytes(stage)
+        selftest.same_bytes(stage)
     for version in ("1.0", "1.1"):
         for sent in stage.made.built(CORE, version):
             arrive(stage, sent.name).write_bytes(sent.read_bytes())
-    selftest._same_bytes(stage)
+    selftest.same_bytes(stage)
     changed = stage.made.held()["acme_core-1.1.tar.gz"]
     changed.write_bytes(changed.read_bytes()[:-1] + b"x")
     with pytest.raises(StepFailed, match=r"other bytes for acme_core-1\.1\.tar\.gz"):
-        selftest._same_bytes(stage)
+        selftest.same_bytes(stage)
 
 
 def test_the_first_failure_ends_the_test_and_is_named(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Derived keys, minted keys, and what a row of the record says of either and of a push."""
+"""Derived keys, minted keys, and what a row of the record says of either, of a push, and of attestations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.add_column("keys", sa.Column("publisher", sa.Text))
     op.add_column("keys", sa.Column("claims", sa.Text))
     op.add_column("secrets", sa.Column("mac", sa.LargeBinary))
-    for name in ("source", "derived", "claims"):
+    for name in ("source", "derived", "claims", "attestations"):
         op.add_column("record", sa.Column(name, sa.Text))
     _once()
     _publishers()

@@ -1,0 +1,46 @@
+"""Files as a command line names them: which they are, and their SHA-256."""
+
+import hashlib
+from collections.abc import Iterable
+from glob import glob
+from pathlib import Path
+
+from authproxy.client.errors import ClientError
+from authproxy.domain.names import ProjectName, artifact
+from authproxy.domain.refusal import Refused
+
+
+def named(words: Iterable[str], folder: Path) -> list[Path]:
+    """Find the files that the words name, seen from `folder`; a word that names none may be a pattern, as for twine."""
+    found: list[Path] = []
+    for word in words:
+        path = folder / word
+        found += [path] if path.exists() else sorted(Path(each) for each in glob(str(path)))  # noqa: PTH207 - the words of twine
+    return found
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digests_of(paths: Iterable[Path]) -> frozenset[str]:
+    """Hash files. Raises ClientError for a folder, OSError for what cannot be read."""
+    found = set()
+    for path in paths:
+        if path.is_dir():
+            raise ClientError(f"{path} is a folder: name the files in it, as in {path}/*")
+        found.add(sha256_of(path))
+    return frozenset(found)
+
+
+def projects_of(paths: Iterable[Path]) -> frozenset[ProjectName]:
+    """Read the projects off the names of files; a name that cannot be read says nothing, and the proxy refuses it."""
+    found = set()
+    for path in paths:
+        try:
+            found.add(artifact(path.name).project)
+        except Refused:
+            continue
+    return frozenset(found)

@@ -1,0 +1,41 @@
+"""TLS before a server: every byte passes both ways, nobody without the CA is served, and it ends with its block."""
+
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from authproxy.cli.demo.front import tls_before
+from authproxy.cli.demo.issuer import tls_context
+from tests.peers.recording import RecordingIndex, Reply
+
+BODY = bytes(range(256)) * 4096
+
+
+def ask(port: int, context: ssl.SSLContext, body: bytes) -> bytes:
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+    ):
+        secured.sendall(b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        found = b""
+        while piece := secured.recv(65536):
+            found += piece
+        return found
+
+
+def test_every_byte_passes(recording: RecordingIndex, tmp_path: Path) -> None:
+    """A megabyte there and back."""
+    recording.answer = lambda seen: Reply(200, seen.body)
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with tls_before(recording.address, tls_context(authority)) as port:
+        assert ask(port, trusting, BODY).endswith(b"\r\n\r\n" + BODY)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ask(port, ssl.create_default_context(), BODY)
+        assert len(recording.requests) == 1
+    with pytest.raises(ConnectionRefusedError):
+        ask(port, trusting, BODY)

@@ -1,0 +1,1 @@
+"""What runs on the uploader's machine, module by module."""
