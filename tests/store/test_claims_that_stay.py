@@ -99,7 +99,9 @@ async def test_an_upload_waits_for_a_delete_of_its_release(store: Store, rows: R
     assert await store.foresee(entry, ANY, now=NOW) == (FileBusy(deleting=True) if waits else None)
     if waits:
         assert await store.admit(entry, ANY, now=NOW) == FileBusy(deleting=True)
-        assert rows("SELECT count(*), (SELECT count(*) FROM claims), used FROM record, keys") == [(1, 1, 0)]
+        assert rows("SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM claims), used FROM keys") == [
+            (1, 1, 0)
+        ]
     await store.removals.complete(number, Outcome.REMOVED, index_status=200, time_ms=NOW * 1000, removed=NOTHING)
     assert isinstance(await store.admit(entry, ANY, now=NOW), Admitted)
 

@@ -13,7 +13,7 @@ import pytest
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, PublicId, Secret, mint, parse
-from authproxy.store import BUSY, Admitted, Claim, Store, StoreError, database
+from authproxy.store import BUSY, Admitted, Claim, Store, StoreError, opening
 from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, admitted, listed, ticket, upload
 
 Rows = Callable[..., list[Any]]
@@ -37,7 +37,7 @@ async def test_a_store_that_cannot_be_watched_is_not_opened(url: str, monkeypatc
     def exhausted(_: Path) -> None:
         raise sqlite3.OperationalError("unable to open database file")
 
-    monkeypatch.setattr(database, "FileWatch", exhausted)
+    monkeypatch.setattr(opening, "FileWatch", exhausted)
     with pytest.raises(StoreError, match="failed"):
         await Store.open(url)
     assert not [each for each in threading.enumerate() if each.name.startswith("authproxy-store")]

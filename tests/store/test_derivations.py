@@ -9,9 +9,9 @@ import pytest
 
 from authproxy.domain.access import UPLOAD_DEADLINE
 from authproxy.domain.keys import KeyId, PublicId, Secret
-from authproxy.store import Resealed, SealedKey, Store
+from authproxy.store import BUSY, Resealed, SealedKey, Store
 from authproxy.store.derivations import PAGE
-from tests.store.samples import ID, KEY, NOW
+from tests.store.samples import ID, KEY, NOW, generation, peeked
 
 Rows = Callable[..., list[Any]]
 
@@ -21,17 +21,17 @@ OLD, NEW = b"\x01" + b"o" * 8, b"\x01" + b"n" * 8
 
 async def test_a_key_is_sealed_once(store: Store) -> None:
     """Who was quicker has it: the second changes nothing, and neither does one for a secret that is not there."""
-    before = store.generation()
+    before = await generation(store)
     assert await store.derivations.seal(SealedKey(WHO, b"first"))
-    assert store.generation() != before, "what is remembered of the key has no MAC key yet"
-    after = store.generation()
+    assert await generation(store) != before, "what is remembered of the key has no MAC key yet"
+    after = await generation(store)
     assert not await store.derivations.seal(SealedKey(WHO, b"second"))
     assert not await store.derivations.seal(SealedKey(PublicId(ID + "7"), b"third"))
-    assert store.generation() == after
+    assert await generation(store) == after
     found = await store.key(ID)
     assert found is not None
     assert found.secrets[0].sealed == b"first"
-    assert store.peek(ID) == found
+    assert await peeked(store, ID) == found
 
 
 async def many(store: Store, count: int) -> list[PublicId]:
@@ -64,12 +64,12 @@ async def test_resealing_takes_the_place_of_what_it_was_made_of_and_of_nothing_e
     await many(store, 3)
     [first, second, *_] = found = await everything(store, NEW)
     changes = [Resealed(each.public_id, each.sealed, NEW + each.sealed) for each in found]
-    before = store.generation()
+    before = await generation(store)
     stale = [replace(changes[0], was=b"another"), replace(changes[1], public_id=PublicId("x" * 13))]
     assert await store.derivations.reseal(stale) == 0
-    assert store.generation() == before
+    assert await generation(store) == before
     assert await store.derivations.reseal(changes[:2]) == 2
-    assert store.generation() != before
+    assert await generation(store) != before
     assert [each.public_id for each in await everything(store, NEW)] == [each.public_id for each in found[2:]]
     assert await store.derivations.reseal(changes) == 4
     assert await everything(store, NEW) == []
@@ -78,21 +78,24 @@ async def test_resealing_takes_the_place_of_what_it_was_made_of_and_of_nothing_e
     assert [each.sealed for each in key.secrets] == [NEW + first.sealed, NEW + second.sealed]
 
 
-async def test_ending_counts_as_a_change_of_a_key_and_is_seen_without_waiting(store: Store, url: str) -> None:
+async def test_ending_counts_as_a_change_of_a_key_and_is_seen_without_waiting(
+    store: Store, url: str, database: str
+) -> None:
     """From another program's call on; ending it again changes nothing."""
-    other, before = await Store.open(url), store.generation()
-    assert store.derivations.peek_ended(("a", "b")) is False
-    assert store.derivations.peek_calm() is True
+    other, before = await Store.open(url), await generation(store)
+    waits = database == "postgres"  # no answer comes over a wire without waiting
+    assert store.derivations.peek_ended(("a", "b")) is (BUSY if waits else False)
+    assert store.derivations.peek_calm() is (BUSY if waits else True)
     assert await other.derivations.end("b", NOW)
-    assert store.generation() != before
-    assert store.derivations.peek_ended(("a", "b")) is True
-    assert store.derivations.peek_calm() is False
+    assert await generation(store) != before
+    assert store.derivations.peek_ended(("a", "b")) is (BUSY if waits else True)
+    assert store.derivations.peek_calm() is (BUSY if waits else False)
     assert await store.derivations.ended(("a", "b"))
     assert not await store.derivations.ended(("a",))
     assert not await store.derivations.ended(())
-    before = store.generation()
+    before = await generation(store)
     assert not await other.derivations.end("b", None)
-    assert store.generation() == before
+    assert await generation(store) == before
     await other.close()
 
 
@@ -106,6 +109,7 @@ async def test_who_was_ended_is_forgotten_when_it_would_have_ended_by_itself(sto
     assert rows("SELECT name FROM ended") == [("endless",)]
 
 
+@pytest.mark.sqlite("how it plans")
 @pytest.mark.parametrize("count", [1, 16])
 async def test_asking_about_a_derived_key_takes_no_scan(store: Store, rows: Rows, count: int) -> None:
     """However many were ended."""

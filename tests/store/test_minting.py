@@ -42,9 +42,9 @@ async def test_a_mint_stores_key_token_and_pin(store: Store, rows: Rows) -> None
     assert await store.minting.pins() == {LABEL: Pin(NOW, NOW, IDS)}
 
 
-async def test_a_token_mints_once(store: Store, rows: Rows) -> None:
+async def test_a_token_mints_once(store: Store, url: str, rows: Rows) -> None:
     """64 at once, over two programs with the same database: one key; the others leave nothing."""
-    other = await Store.open(f"sqlite:///{rows('PRAGMA database_list')[0][2]}")
+    other = await Store.open(url)
     await store.minting.mint(asked(0), now=NOW)
     asks = [asked(number, assertion="the token", seen=IDS, pin=None) for number in range(1, 65)]
     answers = await asyncio.gather(
@@ -130,6 +130,7 @@ async def test_what_is_over_is_swept(store: Store, rows: Rows, monkeypatch: pyte
     assert rows("SELECT count(*) FROM secrets WHERE digest = '$sha256$00'") == [(0,)]
 
 
+@pytest.mark.sqlite("how it plans")
 def test_the_sweep_reads_no_other_keys(store: Store, rows: Rows) -> None:
     """It writes, so that nothing else does meanwhile: beside a million keys it has to take an index."""
     plan = rows(f"EXPLAIN QUERY PLAN {room._ENDED}", 5, "", "minted")

@@ -48,17 +48,17 @@ async def test_who_opens_the_store_while_it_is_replaced_is_told(
     store: Store, url: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a revocation would go into the file aside, and be acknowledged."""
-    from authproxy.store import database
+    from authproxy.store import opening
 
     await store.close()
-    real = database.require_current
+    real = opening.require_current
 
     def replaced(connection: Any, path: Path) -> None:
         real(connection, path)
         shutil.copy(path, path.with_name("new"))
         path.with_name("new").replace(path)
 
-    monkeypatch.setattr(database, "require_current", replaced)
+    monkeypatch.setattr(opening, "require_current", replaced)
     with pytest.raises(StoreBusy, match="was replaced at this moment"):
         await Store.open(url)
     monkeypatch.undo()
