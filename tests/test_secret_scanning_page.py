@@ -162,7 +162,7 @@ def test_the_scanners_own_line_signs(tmp_path: Path) -> None:
     """The openssl lines, run as they stand, make a report that is believed."""
     from multidict import CIMultiDict
 
-    from authproxy.config.settings import ReportKey
+    from authproxy.config.reporters import ReportKey
     from authproxy.web.reportsignature import signed_by
 
     [lines] = [each for each in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "openssl" in each]

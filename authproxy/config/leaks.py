@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field, PlainValidator
 
 from authproxy.config.document import Document
 from authproxy.config.fields import STRICT, text
+from authproxy.config.reporters import LeakAction, LeakReports, ReportKey
 from authproxy.config.secrets import at_once
-from authproxy.config.settings import LeakAction, LeakReports, ReportKey
 from authproxy.domain.refusal import quoted
 
 # A public key of this kind has 178 bytes in PEM.

@@ -12,18 +12,11 @@ from authproxy.config.databases import is_postgres
 from authproxy.config.leaks import leak_reports, read_report_keys
 from authproxy.config.listening import doubt_about_addresses, read_tls, tls_files
 from authproxy.config.masters import read_master_keys
-from authproxy.config.model import (
-    WORDS,
-    BackendSection,
-    FileSection,
-    GrantSection,
-    KeyPolicySection,
-    PackageSection,
-    WebhookSection,
-)
+from authproxy.config.model import WORDS, BackendSection, FileSection, WebhookSection
 from authproxy.config.problem import ConfigProblems
 from authproxy.config.publishers import built, certificates_that_are_there, trusted_publishing
 from authproxy.config.reader import read
+from authproxy.config.rules import GrantSection, KeyPolicySection, PackageSection
 from authproxy.config.settings import (
     LET_READ,
     NOBODY_READS,

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from authproxy.config.problem import Problem
+from authproxy.config.reporters import LeakReports
 from authproxy.domain.events import Event
 from authproxy.domain.grants import Action
 from authproxy.domain.policy import Policy
@@ -190,30 +191,6 @@ class Webhook:
     events: frozenset[Event]
 
 
-class LeakAction(StrEnum):
-    """What becomes of a key that somebody reported to have found."""
-
-    REVOKE = "revoke"
-    PAUSE = "pause"
-
-
-@dataclass(frozen=True, slots=True)
-class ReportKey:
-    """A public key that reports of found keys are signed with."""
-
-    id: str
-    pem: bytes | None  # None: it was not read
-    file: str  # as the configuration names it
-
-
-@dataclass(frozen=True, slots=True)
-class LeakReports:
-    """Whose reports of found keys are believed. It is on where there are keys."""
-
-    action: LeakAction = LeakAction.REVOKE
-    keys: tuple[ReportKey, ...] = ()
-
-
 class Algorithm(StrEnum):
     """What an issuer of tokens may sign with."""
 
@@ -274,7 +251,7 @@ class Config:
     webhooks: tuple[Webhook, ...] = ()
     masters: MasterKeys = MasterKeys()
     trusted_publishing: TrustedPublishing = TrustedPublishing()
-    leak_reports: LeakReports = LeakReports()
+    leak_reports: LeakReports = field(default_factory=LeakReports)
     store_password: str | None = field(default=None, repr=False)  # of the PostgreSQL user
     store_password_from: SecretReference | None = None
     store_grace: int = 0  # seconds for which a lost database is bridged for those who read

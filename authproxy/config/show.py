@@ -8,10 +8,10 @@ from typing import Any
 
 from authproxy.config.listening import shown_proxy
 from authproxy.config.publishers import shown_publisher, shown_trusted_publishing
+from authproxy.config.reporters import LeakReports
 from authproxy.config.settings import (
     BackendSettings,
     Config,
-    LeakReports,
     SecretReference,
     SecretSource,
     TlsFiles,

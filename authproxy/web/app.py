@@ -5,7 +5,7 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
@@ -13,31 +13,26 @@ from typing import Final
 from urllib.parse import unquote
 
 from aiohttp import hdrs
-from aiohttp.web import BaseRequest, RequestPayloadError, Response, StreamResponse
+from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from authproxy.audit import Origin
-from authproxy.backend.flavour import Flavour
 from authproxy.config import Config
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreBusy, StoreError, StoreFull, StoreLost
-from authproxy.web import devpi_login, head, leakreports, opened, publishing, revoking
+from authproxy.web import head
 from authproxy.web.about import about
 from authproxy.web.answers import marked
 from authproxy.web.chores import chores
-from authproxy.web.errors import phrase, respond
+from authproxy.web.errors import respond
 from authproxy.web.forward_auth import is_asked, said_again
 from authproxy.web.head import Address
-from authproxy.web.own import own
 from authproxy.web.parts import Parts, assembled, masters_of
-from authproxy.web.pushing import is_push, push
-from authproxy.web.read import read
 from authproxy.web.receive import drain
 from authproxy.web.recordkeeping import recordkeeping
-from authproxy.web.removing import is_removal, remove_at
+from authproxy.web.routes import ROUTES, action_of
 from authproxy.web.settling import kept_settled
 from authproxy.web.telling import telling
-from authproxy.web.upload import upload
 
 log: Final = logging.getLogger("authproxy.web")
 
@@ -56,10 +51,6 @@ STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
     StoreBusy: Denial(Code.BUSY, "the proxy's store is busy, try again", retry_after=2),
     StoreFull: Denial(Code.STORAGE_FULL, "the proxy's disk is full: nothing was uploaded, try again later"),
 }
-# What is ours, and never the index's: no project, and no user of devpi, is called so.
-OURS: Final = ("/-", "/_/", publishing.DISCOVERY)
-# What is done where, by POST, with whatever is sent there and no login.
-POSTS: Final = {**publishing.POSTS, revoking.PATH: "revoke", leakreports.PATH: "leaks"}
 KEY_IN_TARGET: Final = "a key does not belong in a URL: send it in the Authorization header, and replace this one"
 INTERNAL: Final = Denial(Code.INTERNAL, "the proxy failed: its log says how, its operator must mend that")
 
@@ -68,9 +59,6 @@ def kept(old: Config, new: Config) -> tuple[Config, list[str]]:
     """A new config as it holds without a restart, and the names of the settings in it that need one."""
     fixed = {name: getattr(old, name) for name in FIXED}
     return replace(new, **fixed), [name for name, value in fixed.items() if getattr(new, name) != value]
-
-
-_Handler = Callable[[Parts, BaseRequest, Origin, Address], Awaitable[StreamResponse]]
 
 
 class App:
@@ -112,7 +100,7 @@ class App:
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         started, parts = time.perf_counter(), self.parts
-        action = _action(parts.backend.flavour, request)
+        action = action_of(parts.backend.flavour, request)
         again = said_again(parts, request) if action == "auth" else None
         if again is not None and not log.isEnabledFor(logging.INFO):  # nobody wants to know more of it
             again.headers.setdefault(hdrs.SERVER, "authproxy")
@@ -139,7 +127,7 @@ async def _answer(
         head.check(request)
         if shows_secret(unquote(request.raw_path), parts.config.keys.prefix):
             raise refuse(Code.REQUEST_INVALID, KEY_IN_TARGET)
-        return await _ROUTES[action](parts, request, origin, address)
+        return await ROUTES[action](parts, request, origin, address)
     except Refused as refused:
         return refused.denial
     except StoreError as exc:
@@ -150,90 +138,6 @@ async def _answer(
     except Exception:
         log.exception("a request failed", extra={"request_id": origin.request_id})
         return INTERNAL
-
-
-async def _upload(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
-    done = await upload(parts, request, origin, address)
-    headers = {"Cache-Control": "no-store"}
-    if done.warning is None:
-        return Response(text=f"{done.sentence}\n", headers=headers)
-    told = f"{done.sentence}; {done.warning}"
-    return Response(reason=phrase(told), text=f"{told}\n", headers=headers)
-
-
-async def _delete(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
-    sentence = await remove_at(parts, request, origin, address)
-    return Response(text=f"{sentence}\n", headers={"Cache-Control": "no-store"})
-
-
-async def _read(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
-    return await read(parts, request, address)
-
-
-async def _own(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
-    return await own(parts, request, address)
-
-
-async def _mint(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
-    return await publishing.mint(parts, request, origin, address)
-
-
-async def _burn(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
-    return await publishing.burn(parts, request, origin, address)
-
-
-async def _login(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
-    return await devpi_login.login(parts, request, address)
-
-
-async def _about(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
-    return await devpi_login.about(parts, request, address)
-
-
-async def _push(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> StreamResponse:
-    return await push(parts, request, origin, address)
-
-
-async def _opened(parts: Parts, request: BaseRequest, _origin: Origin, address: Address) -> StreamResponse:
-    return await opened.pass_on(parts, request, address)
-
-
-_ROUTES: Final[dict[str, _Handler]] = {
-    "upload": _upload,
-    "delete": _delete,
-    "push": _push,
-    "opened": _opened,
-    "auth": _own,
-    "own": _own,
-    "mint": _mint,
-    "burn": _burn,
-    "revoke": revoking.revoke,
-    "leaks": leakreports.report,
-    "login": _login,
-    "about": _about,
-    "read": _read,
-}
-
-
-def _action(flavour: Flavour, request: BaseRequest) -> str:
-    path = request.raw_path
-    if request.method == hdrs.METH_POST and path in flavour.uploads:
-        return "upload"
-    if is_removal(flavour, request):
-        return "delete"
-    if is_push(request):
-        return "push"
-    if opened.is_opened(flavour, request):
-        return "opened"
-    if is_asked(path):
-        return "auth"
-    if request.method == hdrs.METH_POST and path in POSTS:
-        return POSTS[path]
-    if path.startswith(OURS):
-        return "own"
-    if devpi_login.is_login(flavour, request):
-        return "login"
-    return "about" if devpi_login.is_about(flavour, request) else "read"
 
 
 async def _refusal(parts: Parts, request: BaseRequest, denial: Denial) -> StreamResponse:

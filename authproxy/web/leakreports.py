@@ -20,7 +20,7 @@ from aiohttp.web import BaseRequest, Response
 
 from authproxy.audit import Origin, of_key
 from authproxy.authority.possession import Possession
-from authproxy.config.settings import LeakAction, LeakReports
+from authproxy.config.reporters import LeakAction, LeakReports
 from authproxy.domain.access import PrincipalKind
 from authproxy.domain.derived import DERIVED_LIMIT
 from authproxy.domain.events import Event

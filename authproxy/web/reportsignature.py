@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from multidict import MultiMapping
 
-from authproxy.config.settings import ReportKey
+from authproxy.config.reporters import ReportKey
 
 # (identifier, signature), by the sender.
 HEADERS: Final = tuple(

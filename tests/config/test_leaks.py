@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from authproxy.config import load, schema, shown
-from authproxy.config.settings import LeakAction, LeakReports, ReportKey
+from authproxy.config.reporters import LeakAction, LeakReports, ReportKey
 from tests.config.conftest import LEAST, Complaining, Loading
 
 KEYS = """\

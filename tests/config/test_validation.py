@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from authproxy.config.document import Document
-from authproxy.config.model import FileSection, GrantSection, PackageSection, TimeoutSection
+from authproxy.config.model import FileSection, TimeoutSection
+from authproxy.config.rules import GrantSection, PackageSection
 from authproxy.config.text import text_of
 from authproxy.config.validation import SENTENCES, dotted, section_at, validated
 from tests.config.conftest import LEAST, Complaining

@@ -1,8 +1,6 @@
 """The store as a whole: opened, stormed, cancelled, closed; and what never gets into it."""
 
 import asyncio
-import sqlite3
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, PublicId, Secret, mint, parse
-from authproxy.store import BUSY, Admitted, Claim, Store, StoreError, opening
+from authproxy.store import BUSY, Admitted, Claim, Store, StoreError
 from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, admitted, listed, ticket, upload
 
 Rows = Callable[..., list[Any]]
@@ -28,19 +26,6 @@ async def test_a_closed_store_answers_with_sentences(store: Store) -> None:
         with pytest.raises(StoreError, match="is closed"):
             await asking
     assert store.generation() is store.peek(ID) is BUSY
-
-
-@pytest.mark.sqlite("a connection of its own for the watch")
-async def test_a_store_that_cannot_be_watched_is_not_opened(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without file descriptors for the second connection, say: one sentence, and the first one is let go."""
-
-    def exhausted(_: Path) -> None:
-        raise sqlite3.OperationalError("unable to open database file")
-
-    monkeypatch.setattr(opening, "FileWatch", exhausted)
-    with pytest.raises(StoreError, match="failed"):
-        await Store.open(url)
-    assert not [each for each in threading.enumerate() if each.name.startswith("authproxy-store")]
 
 
 async def test_text_that_no_database_takes_is_a_sentence(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -42,27 +41,6 @@ async def test_a_store_that_is_being_written_by_another_program_is_not_replaced(
         with pytest.raises(StoreBusy, match=r"held by another program|in WAL mode and open elsewhere"):
             put_back(url, backup)
     put_back(url, backup)
-
-
-async def test_who_opens_the_store_while_it_is_replaced_is_told(
-    store: Store, url: str, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise a revocation would go into the file aside, and be acknowledged."""
-    from authproxy.store import opening
-
-    await store.close()
-    real = opening.require_current
-
-    def replaced(connection: Any, path: Path) -> None:
-        real(connection, path)
-        shutil.copy(path, path.with_name("new"))
-        path.with_name("new").replace(path)
-
-    monkeypatch.setattr(opening, "require_current", replaced)
-    with pytest.raises(StoreBusy, match="was replaced at this moment"):
-        await Store.open(url)
-    monkeypatch.undo()
-    assert not list(path.parent.glob("*.run-*"))
 
 
 async def test_who_opened_the_store_while_the_backup_was_copied_keeps_it(

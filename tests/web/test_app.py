@@ -34,7 +34,7 @@ async def test_a_fault_inside_is_one_answer(
     async def broken(*_: object) -> None:
         raise fault
 
-    monkeypatch.setitem(room._ROUTES, "upload", broken)
+    monkeypatch.setitem(room.ROUTES, "upload", broken)
     answer = await running.ask(upload(wheel("acme-core"), await running.key()))
     assert answer.status == status
     assert "Traceback" not in answer.text

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
@@ -17,33 +17,13 @@ from authproxy.store import LastUse, Mint, Rotate, Store, StoreError, Swept
 from authproxy.web import chores as room
 from authproxy.web.chores import Chores, chores
 from authproxy.web.parts import Parts
+from tests.web.clocks import Clock, until
 from tests.web.conftest import POLICIES, Running
 from tests.web.ledgers import KEY
 from tests.web.test_uses import ASKED, REQUEST, WHO
 
 PUBLISHER = {"kind": "github", "repository": "acme/core", "workflow": "release.yml", "packages": ["acme-*"]}
 PAUSING = {"release": {**POLICIES["release"], "pause_unused": "90d"}, "safe": POLICIES["install"]}
-
-
-class Clock:
-    """A clock that a test sets; the parts of a proxy that go by it."""
-
-    def __init__(self, running: Running) -> None:
-        self.parts: Parts = replace(running.app.parts, clock=lambda: self.now)
-        self.now = running.app.parts.now()
-        self.chores = Chores(lambda: self.parts)
-
-    async def key(self, name: str, days: float, **changes: Any) -> KeyId:
-        key_id = KeyId(name.ljust(12, "0"))
-        made = {"created": self.now - 200 * DAY, "expires": self.now + int(days * DAY)} | changes
-        await self.parts.store.add_key(replace(KEY, id=key_id, **made))
-        return key_id
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await true():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import base64
 import pytest
 from multidict import CIMultiDict
 
-from authproxy.config.settings import ReportKey
+from authproxy.config.reporters import ReportKey
 from authproxy.web.reportsignature import signed_by
 from tests.peers.reporter import Reporter, report
 

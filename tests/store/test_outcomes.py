@@ -3,16 +3,20 @@
 from dataclasses import replace
 
 from authproxy.domain.access import Outcome
-from authproxy.store import FileKnown, FileUnsettled, Store
+from authproxy.domain.narrowing import Nonce
+from authproxy.store import Admitted, Claim, FileKnown, FileUnsettled, NonceSpent, Store, Ticket
 from authproxy.store.verification import Sound
-from tests.store.samples import ANY, ENTRY, ID, NOW, OTHER_SHA, SHA, admitted, finish
+from tests.store.samples import ANY, ENTRY, ID, NOW, OTHER_SHA, SHA, finish
 
 LATE = NOW + 2 * 3600
+N = Nonce(f"{ID}.AAAAAAAAAAAAAAAAAAAAAA", LATE + 330)
 
 
-async def settled(store: Store) -> object:
+async def settled(store: Store, claim: Claim = ANY) -> Ticket:
     """An upload under way; somebody doubts it, and finds nothing in the index."""
-    given = await admitted(store)
+    verdict = await store.admit(ENTRY, claim, now=NOW)
+    assert isinstance(verdict, Admitted)
+    given = verdict.ticket
     verdict = await store.admit(ENTRY, ANY, now=LATE)
     assert isinstance(verdict, FileUnsettled)
     store._run.in_flight.discard(given.claim_id)  # as another program sees it
@@ -31,6 +35,27 @@ async def test_what_arrives_after_all_is_on_record(store: Store, rows) -> None:
     assert isinstance(await store.record.verify(), Sound)
     await store.complete(given, Outcome.STORED, index_status=200, time_ms=LATE * 1000)
     assert rows("SELECT count(*) FROM links WHERE kind = 'ended'") == [(2,)], "twice changes nothing"
+
+
+async def test_what_is_good_once_is_spent_on_what_arrives_after_all(store: Store, rows) -> None:
+    """The settlement gave it back; by now another upload may have it, and keeps it."""
+    given = await settled(store, Claim(once=(N,)))
+    assert rows("SELECT count(*) FROM nonces") == [(0,)]
+    await store.complete(given, Outcome.STORED, index_status=200, time_ms=LATE * 1000)
+    assert rows("SELECT nonce, record_id FROM nonces") == [(N.name, given.record_id)]
+    other = replace(ENTRY, identity="acme-core 2.0 sdist", version="2.0", filename="acme_core-2.0.tar.gz")
+    assert await store.admit(other, Claim(once=(N,)), now=LATE) == NonceSpent()
+
+
+async def test_a_nonce_that_somebody_has_by_now_stays_theirs(store: Store, rows) -> None:
+    """One row, of the second upload; the first is on record as stored all the same."""
+    given = await settled(store, Claim(once=(N,)))
+    other = replace(ENTRY, identity="acme-core 2.0 sdist", version="2.0", filename="acme_core-2.0.tar.gz")
+    second = await store.admit(other, Claim(once=(N,)), now=LATE)
+    assert isinstance(second, Admitted)
+    await store.complete(given, Outcome.STORED, index_status=200, time_ms=LATE * 1000)
+    assert rows("SELECT record_id FROM nonces") == [(second.ticket.record_id,)]
+    assert rows("SELECT outcome FROM record ORDER BY id") == [("stored",), ("pending",)]
 
 
 async def test_what_failed_after_all_stays_failed(store: Store, rows) -> None:
