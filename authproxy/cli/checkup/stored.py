@@ -44,6 +44,7 @@ def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     if found.census is not None:
         yield from _keys(found.census)
         yield from _policies(config, found.census)
+        yield from check_masters(config, found.census)
 
 
 def _check_server(config: Config, now: int) -> Iterator[Finding]:

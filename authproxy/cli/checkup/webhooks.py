@@ -3,12 +3,14 @@
 That each has a secret is no question here: without one the configuration does not load.
 """
 
+import asyncio
 from collections.abc import Iterator
 from typing import Final
 
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
 from authproxy.cli.output import moment
 from authproxy.config import Config
+from authproxy.config.databases import is_postgres
 from authproxy.store import Standing, StoreError
 from authproxy.store.queues import standing
 
@@ -23,11 +25,20 @@ def check_webhooks(config: Config, *, now: int) -> Iterator[Finding]:
     if not config.webhooks:
         return
     try:
-        known = {each.name: each for each in standing(config.store)}
+        known = {each.name: each for each in _standing(config)}
     except StoreError:
         return
     for webhook in config.webhooks:
         yield _found(webhook.name, known.get(webhook.name), now)
+
+
+def _standing(config: Config) -> list[Standing]:
+    if not is_postgres(config.store):
+        return standing(config.store)
+    from authproxy.store.postgres.engine import login  # an extra
+    from authproxy.store.postgres.examination import standing_there
+
+    return asyncio.run(standing_there(login(config.store, config.store_password)))
 
 
 def _found(name: str, fares: Standing | None, now: int) -> Finding:

@@ -13,6 +13,7 @@ from authproxy.store.postgres.worker import CONNECTIONS
 from authproxy.store.schema import revision
 from authproxy.store.tables import SCHEMA
 from authproxy.store.verification import Walk
+from authproxy.store.webhooks import Standing, _standing
 
 _ABOUT: Final = text("""
     SELECT current_setting('server_version'), current_setting('fsync') = 'on',
@@ -63,6 +64,15 @@ async def examine_there(server: Login, *, now: int, horizon: int) -> ServerSeen:
         )
 
     return await within(server, look)
+
+
+async def standing_there(server: Login) -> list[Standing]:
+    """Read how it goes with every webhook that has, or had, something to tell; nothing of another schema."""
+    return await within(server, lambda connection: _standing(connection) if _current(connection, server) else [])
+
+
+def _current(connection: Connection, server: Login) -> bool:
+    return revision(connection, server) == SCHEMA
 
 
 def _usable(connection: Connection, server: Login) -> bool:

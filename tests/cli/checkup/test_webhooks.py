@@ -13,6 +13,7 @@ from authproxy.config import Config
 from authproxy.domain.keys import KeyId
 from authproxy.store import Failure, Store, migrate
 from tests.cli.checkup.conftest import Configured, nothing_changes
+from tests.peers.postgres import Postgres
 from tests.store.samples import KEY, NOW
 
 HOOKS = [
@@ -121,3 +122,19 @@ def test_no_secret_is_said(config: Config) -> None:
     in_store(config, tell)
     in_store(config, lambda store: fail(store, LASTING))
     assert "0123456789" not in repr(look(config))
+
+
+def test_a_store_on_a_server_is_asked_as_a_file_is(config: Config, database_server: Postgres) -> None:
+    """Both webhooks wait for their first try there, too."""
+    login = database_server.create()
+    there = replace(config, store=str(login.address))
+    asyncio.run(migrate(there.store))
+    in_store(there, tell)
+    waiting = list(check_webhooks(there, now=NOW + PROMPT + 100))
+    assert [each.verdict for each in waiting] == [each.verdict for each in _of_a_file(config)]
+    database_server.drop(login)
+
+
+def _of_a_file(config: Config) -> list[Finding]:
+    in_store(config, tell)
+    return look(config, later=PROMPT + 100)
