@@ -25,6 +25,8 @@ PATIENCE: Final = 4.0
 # What a listener at every address is asked by.
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here
 _UNIX: Final = "unix:"
+# What a balancer sends ahead of its own health check: a connection of its own, for no client. (`web.preface`)
+_OF_NOBODY: Final = b"PROXY UNKNOWN\r\n"
 # Characters; a host name has 253 at most, the path of a socket 107.
 _URL_LIMIT: Final = 300
 # Bytes of an answer that are shown: `readyz` has a sentence for each thing that is missing.
@@ -34,26 +36,30 @@ _ANSWER_LIMIT: Final = 16 * 1024
 @click.command(short_help="Ask a running proxy whether it is well.")
 @click.argument("url", required=False)
 @click.option("--ready", is_flag=True, help="Ask whether an upload could pass, store and index included.")
+@click.option(
+    "--proxy-protocol", "prefaced", is_flag=True, help="Begin with a PROXY protocol header, as a balancer does."
+)
 @may_take_config
 @prints
-def probe(url: str | None, ready: bool, config_path: Path | None, out: Output) -> Exit:
+def probe(url: str | None, ready: bool, prefaced: bool, config_path: Path | None, out: Output) -> Exit:
     """Ask a proxy how it is: at URL, as in http://127.0.0.1:8080/ or unix:/run/authproxy.sock, or where it listens.
 
-    Without a URL the configuration says where that is.
+    Without a URL the configuration says where that is, and whether it wants a PROXY protocol header first. Then the
+    address of this program has to be one of its trusted_proxies.
 
     Exit status 0: it is well, or with --ready, an upload could pass. 3: it answers, and says no. 1: it does not answer.
     """
-    asked = _origin(url) if url is not None else _described(config_path)
+    asked, wanted = (_origin(url), False) if url is not None else _described(config_path)
     page = "/-/readyz" if ready else "/-/healthz"
-    status, text = _ask(asked, page)
+    status, text = _ask(asked, page, prefaced=prefaced or wanted)
     well, said = status == 200, text.splitlines()
     out.document({"url": asked, "page": page, "well": well, "status": status, "said": said}, said)
     return Exit.DONE if well else Exit.NO
 
 
-def _ask(url: str, page: str) -> tuple[int, str]:
+def _ask(url: str, page: str, *, prefaced: bool) -> tuple[int, str]:
     """Ask once, on a connection of its own. No credentials go along, and no redirect is followed."""
-    connection = _connection(url)
+    connection = _connection(url, _OF_NOBODY if prefaced else b"")
     try:
         connection.request("GET", page, headers={"User-Agent": "authproxy-probe", "Connection": "close"})
         response = connection.getresponse()
@@ -75,32 +81,54 @@ def _ask(url: str, page: str) -> tuple[int, str]:
     raise Failure(f"the proxy at {url} does not answer: {why}")
 
 
+class _Connection(http.client.HTTPConnection):
+    """A connection that begins with something else than the request, if need be."""
+
+    preface = b""
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.sendall(self.preface)
+
+
+class _TlsConnection(http.client.HTTPSConnection, _Connection):
+    """The same ahead of a handshake: that of HTTPSConnection is made on what the next class here has connected."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     """A connection to a socket in the file system."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, preface: bytes) -> None:
         super().__init__("localhost", timeout=PATIENCE)
         self._path = path
+        self._preface = preface
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(PATIENCE)
         self.sock.connect(self._path)
+        self.sock.sendall(self._preface)
 
 
-def _connection(url: str) -> http.client.HTTPConnection:
+def _connection(url: str, preface: bytes) -> http.client.HTTPConnection:
     if url.startswith(_UNIX):
-        return _UnixConnection(url.removeprefix(_UNIX))
+        return _UnixConnection(url.removeprefix(_UNIX), preface)
+    made = _reaching(url)
+    made.preface = preface
+    return made
+
+
+def _reaching(url: str) -> _Connection:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "http":
-        return http.client.HTTPConnection(host, parts.port, timeout=PATIENCE)
+        return _Connection(host, parts.port, timeout=PATIENCE)
     context = ssl.create_default_context()
     if _is_here(host):
         # The certificate is for the name that clients use. No secret goes along, and who listens here is the operator.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, parts.port, timeout=PATIENCE, context=context)
+    return _TlsConnection(host, parts.port, timeout=PATIENCE, context=context)
 
 
 def _is_here(host: str) -> bool:
@@ -125,16 +153,18 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/"
 
 
-def _described(config_path: Path | None) -> str:
+def _described(config_path: Path | None) -> tuple[str, bool]:
+    """Say where the proxy listens by its configuration, and whether a connection begins with a header there."""
     if config_path is None:
         raise click.UsageError(f"name the proxy: its URL, or {NAME_ONE.partition(': ')[2]}")
     from authproxy.config import Address
 
     config = load_config(config_path, secrets=False)
     if not isinstance(config.listen, Address):
-        return str(config.listen)
+        return str(config.listen), config.proxy_protocol
     host, port = _ANYWHERE.get(config.listen.host, config.listen.host), config.listen.port
     if port == 0:
         raise click.UsageError("listen in the configuration leaves the port to the system: name the URL")
     scheme = "http" if config.tls is None else "https"
-    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}:{port}/", config.proxy_protocol

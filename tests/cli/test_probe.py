@@ -137,9 +137,20 @@ def test_tls_of_its_own(cli: Cli) -> None:
 
 def test_elsewhere_the_certificate_counts() -> None:
     """Beyond this machine anybody could be asked."""
-    away, here = (probe._connection(f"https://{host}/") for host in ("proxy.example.com", LOOPBACK))
+    away, here = (probe._connection(f"https://{host}/", b"") for host in ("proxy.example.com", LOOPBACK))
     assert (away._context.verify_mode, away._context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert here._context.verify_mode == ssl.CERT_NONE
+
+
+def test_a_proxy_behind_a_balancer(tmp_path: Path, cli: Cli) -> None:
+    """It is asked as the balancer asks: by the configuration, by the flag; and hangs up on who sends no header."""
+    nobody = f"http://{LOOPBACK}:{reserved_port()}/"
+    with proxy(tmp_path / "behind", nobody, trusted_proxies=[LOOPBACK], proxy_protocol=True) as made:
+        assert cli("probe", "--config", made.config).status == 0
+        url, wanted = probe._described(made.config)
+        assert wanted
+        assert cli("probe", "--proxy-protocol", url).status == 0
+        assert cli("probe", url).status == 1
 
 
 def test_no_tls_where_it_was_asked_for(cli: Cli) -> None:
@@ -200,7 +211,7 @@ def test_where_the_configuration_says(config_file: Path, listen: str, asked: str
     """A proxy in a container listens everywhere; nobody can connect to everywhere."""
     text = config_file.read_text(encoding="utf-8").replace("127.0.0.1:0", listen)
     config_file.write_text(text, encoding="utf-8")
-    assert probe._described(config_file) == asked
+    assert probe._described(config_file) == (asked, False)
 
 
 def test_it_is_light() -> None:
