@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import aiohttp
 from yarl import URL
@@ -63,6 +63,14 @@ class Upstream:
     connect_timeout: float = 5.0
     read_timeout: float = 60.0
     upload_timeout: float = 600.0
+
+
+class Chunks(Protocol):
+    """The bytes of a file, in order, as often as they are asked for until `last`."""
+
+    def __call__(self, *, last: bool) -> AsyncIterator[bytes]:
+        """Begin at the first byte."""
+        ...
 
 
 @dataclass(slots=True)
@@ -146,7 +154,7 @@ class Backend:
         self,
         index: str,
         encoded: Encoded,
-        chunks: Callable[[], AsyncIterator[bytes]],
+        chunks: Chunks,
         address: str,
         own: str | None = None,
     ) -> UploadAnswer:
@@ -156,13 +164,15 @@ class Backend:
         """
         if own is not None:
             headers = {"X-Forwarded-For": address, "Authorization": own}
-            return to_its_user(await self._send(index, encoded, chunks, headers))
+            return to_its_user(await self._send(index, encoded, functools.partial(chunks, last=True), headers))
         try:
             credentials = await self.credentials()
-            answer = await self._send(index, encoded, chunks, {"X-Forwarded-For": address, **credentials})
+            first = functools.partial(chunks, last=not self._login.renewable)
+            answer = await self._send(index, encoded, first, {"X-Forwarded-For": address, **credentials})
             if answer.status in REFUSALS and await self.renewed(credentials):
                 credentials = await self.credentials()
-                answer = await self._send(index, encoded, chunks, {"X-Forwarded-For": address, **credentials})
+                second = functools.partial(chunks, last=True)
+                answer = await self._send(index, encoded, second, {"X-Forwarded-For": address, **credentials})
         except Refused as refused:
             # No session, so that nothing went out, or nothing but what the index has refused.
             return UploadAnswer(Outcome.FAILED, None, refused.denial)

@@ -37,6 +37,11 @@ Exchange = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 class Login(Protocol):
     """The service account's way in."""
 
+    @property
+    def renewable(self) -> bool:
+        """Whether `renewed` may ever say yes."""
+        ...
+
     async def authorization(self) -> str | None:
         """Return the value of the Authorization header, None without an account.
 
@@ -60,6 +65,11 @@ class Unchanging:
     """The same value for every request, or none."""
 
     value: str | None = field(repr=False)
+
+    @property
+    def renewable(self) -> bool:
+        """Say no."""
+        return False
 
     async def authorization(self) -> str | None:
         """Return the value."""
@@ -93,6 +103,11 @@ class Session:
         self._paused = -math.inf  # until when no login is tried
         self._settled = -math.inf  # until when no token is at fault
         self._turn = asyncio.Lock()
+
+    @property
+    def renewable(self) -> bool:
+        """Say yes: a token that ended too early is bought anew."""
+        return True
 
     async def authorization(self) -> str:
         """Return a token that is good for a while, as the value of a header.

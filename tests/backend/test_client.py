@@ -29,8 +29,9 @@ FORM = Form(
 PROJECT = project_name("acme")
 
 
-async def chunks() -> AsyncIterator[bytes]:
-    """The file in two pieces."""
+async def chunks(*, last: bool) -> AsyncIterator[bytes]:
+    """The file in two pieces. Credentials that never change are never tried again."""
+    assert last
     yield CONTENT[:5]
     yield CONTENT[5:]
 
@@ -115,7 +116,8 @@ async def test_a_yes_before_the_whole_body_is_no_yes(recording: RecordingIndex) 
     """An index that answers early has stored a part at best (measured with gunicorn and wsgiref)."""
     recording.early = Early(Reply(200), after=10)
 
-    async def endless() -> AsyncIterator[bytes]:
+    async def endless(*, last: bool) -> AsyncIterator[bytes]:
+        assert last
         for _ in range(200):
             yield b"x" * 1_000_000
             await asyncio.sleep(0)

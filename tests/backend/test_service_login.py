@@ -27,10 +27,17 @@ API = json.dumps({"type": "apiconfig", "result": {"authstatus": ["ok", "svc", []
 OUTSIDE = {"Host": "pypi.acme.test", "X-Outside-URL": "https://pypi.acme.test"}
 
 
-async def chunks() -> AsyncIterator[bytes]:
-    """The file in two pieces."""
-    yield CONTENT[:5]
-    yield CONTENT[5:]
+class Spooled:
+    """The file in two pieces, until somebody has read it for the last time."""
+
+    def __init__(self) -> None:
+        self.gone = False
+
+    async def __call__(self, *, last: bool) -> AsyncIterator[bytes]:
+        assert not self.gone, "the disk has its room back"
+        self.gone = last
+        yield CONTENT[:5]
+        yield CONTENT[5:]
 
 
 @dataclass
@@ -71,7 +78,7 @@ async def backend(recording: RecordingIndex) -> AsyncIterator[Backend]:
 
 
 async def upload(backend: Backend) -> UploadAnswer:
-    return await backend.upload("team/dev", ENCODED, chunks, "192.0.2.7")
+    return await backend.upload("team/dev", ENCODED, Spooled(), "192.0.2.7")
 
 
 async def test_a_login_then_a_token(recording: RecordingIndex, index: Index, backend: Backend) -> None:

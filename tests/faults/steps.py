@@ -76,8 +76,8 @@ def _while_it_goes_out(share: float, later: float | None) -> Callable[[], None]:
 
         real, passed = Spool.chunks, _counted()
 
-        async def chunks(self: Spool) -> AsyncIterator[bytes]:
-            async for chunk in real(self):
+        async def chunks(self: Spool, *, last: bool = False) -> AsyncIterator[bytes]:
+            async for chunk in real(self, last=last):
                 cut = int(len(chunk) * share)
                 yield chunk[:cut]
                 await asyncio.sleep(0.003)

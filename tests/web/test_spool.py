@@ -1,6 +1,8 @@
 """The spool keeps every byte in order, forgets everything, and says when the disk is full."""
 
 import asyncio
+import errno
+import fcntl
 import hashlib
 import os
 import resource
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.domain.refusal import Code, Refused
-from authproxy.web.spool import BATCH, Spool
+from authproxy.web.spool import BATCH, GIVE_BACK, Spool
 
 SIZES = {
     "a small wheel": 20_000,
@@ -47,6 +49,29 @@ async def test_every_reader_sees_the_same_bytes(tmp_path: Path, size: int) -> No
             "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
             "blake2b": hashlib.blake2b(content, digest_size=32).hexdigest(),
         }
+
+
+async def test_the_last_reader_leaves_the_disk_its_room(tmp_path: Path) -> None:
+    """It sees every byte; behind it the file is empty, but for the rest of a step. Who is not the last leaves all."""
+    content = os.urandom(2 * GIVE_BACK + 3 * BATCH + 1)
+    async with await filled(Spool(tmp_path, memory=0), content) as spool:
+        assert spool._file is not None
+        assert b"".join([chunk async for chunk in spool.chunks()]) == content
+        assert os.fstat(spool._file.fileno()).st_blocks * 512 >= len(content)
+        assert b"".join([chunk async for chunk in spool.chunks(last=True)]) == content
+        assert os.fstat(spool._file.fileno()).st_blocks * 512 < GIVE_BACK
+
+
+async def test_a_file_system_without_holes_keeps_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are sent all the same."""
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+
+    monkeypatch.setattr(fcntl, "ioctl", unknown)
+    content = os.urandom(GIVE_BACK + 1)
+    async with await filled(Spool(tmp_path, memory=0), content) as spool:
+        assert b"".join([chunk async for chunk in spool.chunks(last=True)]) == content
 
 
 async def test_the_folder_never_shows_a_file(tmp_path: Path) -> None:
