@@ -1,7 +1,7 @@
 """One request out to the index, one answer back.
 
 Every request is built from nothing: a target that a route table accepted, headers named here, the service credentials
-where they are ours to lend. No redirect is followed. What the connections are like stands in `connections`.
+where they are ours to lend. No redirect is followed. What the connections are like stands in `pool`.
 
 Where the index refuses the service credentials, they are renewed and the request is made once more, if that is worth it
 (`login`): a refused request has changed nothing.
@@ -12,22 +12,17 @@ This room knows neither keys nor rules. It speaks to one `Upstream` and reads it
 import asyncio
 import functools
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-import aiohttp
-from yarl import URL
-
-from authproxy.backend import connections
 from authproxy.backend.answer import BROKE_OFF, MISCONFIGURED, SILENT, UNREACHABLE, UploadAnswer, meaning, to_its_user
-from authproxy.backend.connections import bounded
 from authproxy.backend.encoding import Encoded
 from authproxy.backend.flavour import Flavour, IndexFile
 from authproxy.backend.login import Login, Session, Unchanging, basic
-from authproxy.backend.pool import Answer, Pool
+from authproxy.backend.pool import Answer, Pool, Unreached
 from authproxy.domain.access import Outcome
 from authproxy.domain.names import ProjectName
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
@@ -71,13 +66,6 @@ class Chunks(Protocol):
     def __call__(self, *, last: bool) -> AsyncIterator[bytes]:
         """Begin at the first byte."""
         ...
-
-
-@dataclass(slots=True)
-class _Progress:
-    """Whether the whole body went out: an index that says 200 before it read everything has stored a part."""
-
-    complete: bool = False
 
 
 class Backend:
@@ -181,14 +169,11 @@ class Backend:
     async def _send(
         self, index: str, encoded: Encoded, chunks: Callable[[], AsyncIterator[bytes]], ours: Mapping[str, str]
     ) -> UploadAnswer:
-        progress = _Progress()
-
-        async def body() -> AsyncIterator[bytes]:
+        async def body() -> AsyncGenerator[bytes, None]:
             yield encoded.head
             async for chunk in chunks():
                 yield chunk
             yield encoded.tail
-            progress.complete = True
 
         headers = {
             **self._forwarded,
@@ -198,23 +183,18 @@ class Backend:
             "Content-Type": encoded.content_type,
             "Content-Length": str(encoded.length),
         }
-        # encoded=True: yarl would otherwise rewrite dot segments and escapes after our routes have judged them.
-        upstream = self.upstream
-        url = URL(upstream.url.rstrip("/") + self.flavour.target(index), encoded=True)
         try:
-            async with (
-                asyncio.timeout(upstream.upload_timeout),
-                connections.for_one(upstream.connect_timeout, upstream.read_timeout) as session,
-                session.post(url, data=body(), headers=headers, allow_redirects=False) as response,
-            ):
-                text = await bounded(response, ANSWER_LIMIT) or b""
-        except aiohttp.ClientConnectorError:
+            async with asyncio.timeout(self.upstream.upload_timeout), aclosing(body()) as sent:
+                answer, complete = await self._reading.send(self.flavour.target(index), headers, sent)
+                async with answer:
+                    text = await answer.within(ANSWER_LIMIT) or b""
+        except Unreached:
             return UploadAnswer(Outcome.FAILED, None, Denial(Code.INDEX_UNREACHABLE, UNREACHABLE))
         except TimeoutError:
             return UploadAnswer(Outcome.UNKNOWN, None, Denial(Code.INDEX_TIMEOUT, SILENT))
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (OSError, ValueError):
             return UploadAnswer(Outcome.UNKNOWN, None, Denial(Code.INDEX_UNREACHABLE, BROKE_OFF))
-        return meaning(response.status, text, complete=progress.complete)
+        return meaning(answer.status, text, complete=complete)
 
     async def renewed(self, credentials: Mapping[str, str]) -> bool:
         """Say whether asking again is worth it, after the index refused these credentials. Raises as `credentials`."""
@@ -271,10 +251,7 @@ async def whole(answer: Answer, limit: int) -> bytes | None:
 
     Raises Refused (index-unreachable) where it breaks off.
     """
-    found = bytearray()
     try:
-        while len(found) <= limit and (piece := await answer.piece()):
-            found += piece
+        return await answer.within(limit)
     except OSError as exc:
         raise refuse(Code.INDEX_UNREACHABLE, UNREACHABLE) from exc
-    return bytes(found) if len(found) <= limit else None

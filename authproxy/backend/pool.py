@@ -1,9 +1,13 @@
-"""Reads: which connection is asked, how a request is written, and what is kept for the next.
+"""Which connection is asked, how a request is written, and what is kept for the next.
 
 Rule 1. A connection is kept only after an answer that ended where its framing says, with nothing behind it.
 Rule 2. A kept connection may end at any moment. A GET or HEAD that it did not answer with a single byte is asked once
         more, on a new connection; whatever may change the index goes out on a new connection, and once.
-Rule 3. One look a second at all connections finds the silent and the idle ones; a timer for each read would cost as
+Rule 3. An upload has a connection of its own, which ends by a reset. Closed in order, it would go on sending until the
+        kernel gives it up in silence, and an index with one thread (wsgiref; gunicorn, as pypiserver starts it) that
+        has begun to read waits for the rest for ever (measured). A reset ends that, and nobody takes it for the end of
+        a body; to an index that had the whole request by then, it is an end like others.
+Rule 4. One look a second at all connections finds the silent and the idle ones; a timer for each read would cost as
         much as its parsing.
 
 No cookie is kept, no proxy setting of the environment obeyed.
@@ -11,7 +15,7 @@ No cookie is kept, no proxy setting of the environment obeyed.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -67,6 +71,17 @@ class Answer:
             found.append(piece)
         return b"".join(found)
 
+    async def within(self, limit: int) -> bytes | None:
+        """Return the rest of the body, or None where it is longer than `limit` bytes. Raises Broken, TimeoutError."""
+        found = bytearray()
+        while len(found) <= limit and (piece := await self._connection.piece()):
+            found += piece
+        return bytes(found) if len(found) <= limit else None
+
+
+class Unreached(ConnectionError):
+    """There was no connection, so the index has heard nothing."""
+
 
 class Pool:
     """The connections to one server, `url` in writing, with what stands before every target. Timeouts in seconds."""
@@ -96,6 +111,23 @@ class Pool:
                 if kept.heard:
                     raise
         return await self._answered(await self._opened(), method, request)
+
+    async def send(
+        self, raw_target: str, headers: Mapping[str, str], body: AsyncIterator[bytes]
+    ) -> tuple[Answer, bool]:
+        """Post a body whose length `headers` say; return when the head of its answer is here.
+
+        Also says whether all of the body was out before the answer came. Raises Unreached, TimeoutError, and OSError
+        (Broken among them) where the connection breaks off.
+        """
+        request = written("POST", self._before + raw_target, {**headers, "Connection": "close"}, None)
+        try:
+            connection = await self._opened()
+        except OSError as exc:  # TimeoutError is one
+            raise Unreached("the index cannot be reached") from exc
+        connection.ends_by_reset()
+        found, complete = await connection.send(request, body)
+        return Answer(connection, found, Connection.abort), complete
 
     async def _answered(self, connection: Connection, method: str, request: bytes) -> Answer:
         return Answer(connection, await connection.ask(method, request), self._released)

@@ -20,7 +20,6 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from authproxy.backend import connections
 from authproxy.config import Webhook
 
 # Seconds for one try, from the name's resolution to the end of the answer.
@@ -48,7 +47,7 @@ class Courier:
     """Brings messages. Use it as an async context; every message has a connection of its own."""
 
     def __init__(self) -> None:
-        self._session = connections.writing(TIMEOUT, TIMEOUT)
+        self._session = _session()
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,8 +80,24 @@ class Courier:
     async def _post(self, url: str, content: bytes, headers: dict[str, str]) -> int:
         target = URL(url, encoded=True)
         async with self._session.post(target, data=content, headers=headers, allow_redirects=False) as response:
-            await connections.bounded(response, ANSWER_LIMIT)
+            left = ANSWER_LIMIT
+            async for piece in response.content.iter_any():
+                left -= len(piece)
+                if left < 0:
+                    break
             return response.status
+
+
+def _session() -> aiohttp.ClientSession:
+    """No connection is used twice, no cookie kept, no setting of the environment obeyed, nothing decompressed."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    )
 
 
 def _objection(status: int) -> str | None:

@@ -30,8 +30,8 @@ PIECES = 1024
 # What is given back to the disk at once: each time costs a few microseconds and a hop.
 GIVE_BACK = 16 * BATCH
 
-# Linux gives back part of a file by FS_IOC_UNRESVSP64 of linux/falloc.h, _IOW('X', 43, struct space_resv), where its file
-# system has holes. Python has no fallocate(2) with a mode, and ctypes wants memory that is both written and run.
+# Linux gives back part of a file by FS_IOC_UNRESVSP64 of linux/falloc.h, _IOW('X', 43, struct space_resv), where the
+# file system has holes. Python has no fallocate(2) with a mode, and ctypes wants memory that is both written and run.
 _UNRESERVE = 0x4030582B
 _SPACE = struct.Struct("=hh4xqqiI16x")
 
