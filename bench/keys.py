@@ -7,13 +7,13 @@ its first use since the proxy started, so that its row is read and Argon2 runs.
 
 import itertools
 import shutil
-import sqlite3
 import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from authproxy.store.driver import sqlite3
 from bench import load, ours, peers, wheels
 from bench.run import Run
 from bench.table import Line, Row, Target, median_ratio

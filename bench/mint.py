@@ -8,7 +8,6 @@ each, by sqlite3 alone, as durable as ours and on the same disk. Both in this pr
 import asyncio
 import base64
 import json
-import sqlite3
 import statistics
 import time
 import uuid
@@ -25,6 +24,7 @@ from authproxy.authority.throttle import Throttle
 from authproxy.config import load
 from authproxy.oidc import Issuer, Keyrings
 from authproxy.store import migrate
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import connect
 from authproxy.web.publishers import Publishers
 from authproxy.web.server import listening

@@ -12,7 +12,6 @@ import os
 import random
 import resource
 import shutil
-import sqlite3
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,6 +21,7 @@ from typing import Any
 from authproxy.domain.access import Outcome
 from authproxy.store import Admitted, Claim, Entry, Sound, Store, chain, migrate
 from authproxy.store.chain import DECIDED, GENESIS, link_hash, row_digest
+from authproxy.store.driver import sqlite3
 from authproxy.store.tables import SCHEMA
 from bench.run import Run
 from bench.table import Line, Row, Target, median_ratio

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ import pytest
 
 from authproxy.domain.access import Outcome
 from authproxy.store import Store, migrate
+from authproxy.store.driver import sqlite3
 from authproxy.store.tables import record
 from tests.store.samples import KEY, NOW, admitted, finish, upload
 

@@ -4,10 +4,11 @@ A store that somebody broke into may be what one restores from: so nothing of it
 secrets, pauses, counts uses, ends derived keys, and has spent what is good once.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
+
+from authproxy.store.driver import sqlite3
 
 PAGE: Final = 1000
 # Why a key is paused, in `keys.paused_why`.

@@ -5,7 +5,6 @@ generation read, which key mutations alone raise: uploads write all the time and
 keys. Nothing here ever waits; whatever stands in the way (a commit in progress, a journal to roll back) is BUSY.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,6 +12,7 @@ from typing import Final, Protocol
 from sqlalchemy.dialects import sqlite
 
 from authproxy.domain.keys import KeyId, KeyRecord
+from authproxy.store.driver import sqlite3
 from authproxy.store.keys import ONE, record_of
 from authproxy.store.verdicts import BUSY, Busy
 

@@ -9,12 +9,12 @@ Rule 3. Elsewhere each step locks the file for a mebibyte's time, and a commit b
 Not VACUUM INTO: it holds the lock from the first page to the last, where there is no WAL, and builds every index anew.
 """
 
-import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import connect
 from authproxy.store.errors import StoreBusy
 

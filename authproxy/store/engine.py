@@ -5,7 +5,6 @@ nothing; WAL with NORMAL and Python's default (DELETE, FULL) brought a revoked k
 """
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +17,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from authproxy.config.databases import is_postgres
+from authproxy.store.driver import sqlite3, wal_is_safe
 from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
 
 # Longer than any transaction of ours, short enough that a client still waits for the answer.
 BUSY_SECONDS: Final = 5.0
 PRIVATE: Final = 0o600
-
-# Below these, two programs that write one WAL database (server and command line) can corrupt it: the "WAL-reset bug",
-# https://sqlite.org/wal.html#walresetbug
-_WAL_SAFE_FROM: Final = (3, 51, 3)
-_WAL_SAFE_BACKPORTS: Final = {(3, 50): 7, (3, 44): 6}
 
 _FAILURES: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program: try again"),
@@ -56,12 +51,6 @@ def database_path(url: str) -> Path:
     if not path or path == ":memory:" or "?" in path or "\0" in path:
         raise StoreError("the store's URL names no file: write sqlite:///PATH, and nothing after the path")
     return Path(path)
-
-
-def wal_is_safe(version: tuple[int, int, int]) -> bool:
-    """Say whether two programs may write one WAL database with this SQLite."""
-    backport = _WAL_SAFE_BACKPORTS.get(version[:2])
-    return version >= _WAL_SAFE_FROM or (backport is not None and version[2] >= backport)
 
 
 def _journal(connection: sqlite3.Connection, mode: str) -> bool:
@@ -142,7 +131,7 @@ def engine_on(path: Path) -> Engine:
 
     https://docs.sqlalchemy.org/en/20/dialects/sqlite.html (transaction control with the sqlite3 driver)
     """
-    engine = create_engine("sqlite+pysqlite://", creator=partial(connect, path), poolclass=StaticPool)
+    engine = create_engine("sqlite+pysqlite://", module=sqlite3, creator=partial(connect, path), poolclass=StaticPool)
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -8,7 +8,6 @@ https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separat
 """
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ from sqlalchemy.pool import StaticPool
 
 from authproxy.domain.keys import KeyKind
 from authproxy.store import derivations
-from authproxy.store.engine import BUSY_SECONDS, PRIVATE, border, database_path, wal_is_safe
+from authproxy.store.driver import READONLY_CANTINIT, READONLY_RECOVERY, READONLY_ROLLBACK, sqlite3, wal_is_safe
+from authproxy.store.engine import BUSY_SECONDS, PRIVATE, border, database_path
 from authproxy.store.errors import SchemaError, StoreError
 from authproxy.store.schema import revision
 from authproxy.store.tables import SCHEMA, keys
@@ -34,9 +34,7 @@ NAMED: Final = 5
 _VERSIONS_AT: Final = slice(18, 20)
 _WAL: Final = b"\x02\x02"
 
-_INTERRUPTED: Final = frozenset(
-    {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT}
-)
+_INTERRUPTED: Final = frozenset({READONLY_ROLLBACK, READONLY_RECOVERY, READONLY_CANTINIT})
 
 
 class StoreInterrupted(StoreError):
@@ -158,7 +156,7 @@ def reading(path: Path) -> Iterator[tuple[Connection, bool]]:
         uri = f"{path.absolute().as_uri()}?mode=ro{beside}"
         return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
-    engine = create_engine("sqlite+pysqlite://", creator=opened, poolclass=StaticPool)
+    engine = create_engine("sqlite+pysqlite://", module=sqlite3, creator=opened, poolclass=StaticPool)
     try:
         with engine.connect() as connection:
             yield connection, wal

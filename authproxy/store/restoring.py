@@ -8,7 +8,6 @@ Rule 3. A backup knows nothing of what was revoked after it. What the old store 
 """
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Final
 
 from authproxy.store.backups import Inspected, inspect, stamp
 from authproxy.store.carrying import Carried, carry, pause_all, raise_generation
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import PRIVATE, border, connect, database_path, use_wal
 from authproxy.store.errors import StoreBusy, StoreError
 from authproxy.store.runs import in_use

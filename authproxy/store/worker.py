@@ -11,7 +11,6 @@ runs the same functions by `AsyncConnection.run_sync` (`postgres.worker`).
 """
 
 import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import border, engine_on
 from authproxy.store.errors import StoreError
 

@@ -1,6 +1,5 @@
 """A real store in a file of its own, and authorities over it."""
 
-import sqlite3
 from ipaddress import ip_address
 
 import pytest
@@ -9,6 +8,7 @@ from authproxy.authority import Authority, NewKey
 from authproxy.authority.hashing import HashingPool
 from authproxy.authority.throttle import Throttle
 from authproxy.store import Store, migrate
+from authproxy.store.driver import sqlite3
 
 NOW = 1_800_000_000
 HERE = ip_address("192.0.2.1")

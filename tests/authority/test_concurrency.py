@@ -4,7 +4,6 @@ Every safety test runs a second time against a variant with the mistake that it 
 """
 
 import asyncio
-import sqlite3
 
 import pytest
 
@@ -15,6 +14,7 @@ from authproxy.authority.verified import VerifiedKeys
 from authproxy.domain.access import Principal
 from authproxy.domain.refusal import Code, Denial
 from authproxy.store import BUSY
+from authproxy.store.driver import sqlite3
 from tests.authority.conftest import ELSEWHERE, HERE, NOW, PROCESS_KEY, SPEC, CountingPool
 from tests.authority.test_authority import another
 from tests.authority.test_records import Forgetless

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import sqlite3
 
 import pytest
 
@@ -13,6 +12,7 @@ from authproxy.domain.keys import PublicId, mint, parse
 from authproxy.domain.policy import DEAD_KEY
 from authproxy.domain.refusal import Denial
 from authproxy.store import StoreFull
+from authproxy.store.driver import sqlite3
 from tests.authority.conftest import ELSEWHERE, HERE, NOW, SPEC
 from tests.authority.forging import CAVEATS, MASTER, OTHER, forged
 

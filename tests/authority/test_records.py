@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sqlite3
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -11,6 +10,7 @@ import uvloop
 from authproxy.authority.records import KeyRecords
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.store import BUSY, Store, StoreError, StoreLost
+from authproxy.store.driver import sqlite3
 from tests.authority.conftest import NOW, SPEC
 
 

@@ -1,9 +1,10 @@
 """The store past the program: for what a server would have written."""
 
-import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+
+from authproxy.store.driver import sqlite3
 
 
 def execute(folder: Path, statement: str, *given: object) -> None:

@@ -1,6 +1,5 @@
 """`authproxy audit adopt` reads what the index has into the ledger, whatever it is, and can be broken off."""
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli
 from tests.cli.records import recorded
 from tests.peers.forms import upload

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.cli.options import CONFIG_VARIABLE
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli, Created
 from tests.cli.records import entry, recorded, write
 from tests.store.samples import ENTRY

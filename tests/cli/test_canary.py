@@ -1,12 +1,12 @@
 """`key create --canary`: a key that may do nothing, is shown as what it is, and cannot be made into another."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from authproxy.cli.lifecycle import CHANGES
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli, Created
 
 

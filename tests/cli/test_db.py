@@ -1,12 +1,12 @@
 """`authproxy db`: makes the store, once, and says what state it is in."""
 
 import os
-import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli
 from tests.cli.records import recorded
 from tests.store.samples import ENTRY

@@ -113,8 +113,9 @@ def test_no_name_of_a_configuration(tmp_path: Path) -> None:
 
 def test_an_owner_with_an_escape_sequence(cli: Cli, config_file: Path) -> None:
     """What stands in the store does not drive the terminal of whoever looks."""
-    import sqlite3
     from contextlib import closing
+
+    from authproxy.store.driver import sqlite3
 
     asyncio.run(migrate(f"sqlite:///{config_file.with_name('authproxy.db')}"))
     assert cli("key", "create", "--policy", "forever", "--owner", "ci@acme", "--expires", "never").status == 0

@@ -1,6 +1,5 @@
 """`authproxy key`: a key is shown once, may never do more than the configuration says, and is named by its id."""
 
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli, Created
 
 Create = Callable[..., Created]

@@ -1,7 +1,6 @@
 """`db master-key` and `db rekey`, and the keys that need one: made online, resumed, and at the end without the old key."""
 
 import json
-import sqlite3
 import stat
 import time
 from base64 import b64decode, b64encode
@@ -15,6 +14,7 @@ from authproxy.authority.sealing import Masters, Unopened, master_id
 from authproxy.domain.caveats import Lifetime
 from authproxy.domain.derived import derive, mac_key
 from authproxy.domain.keys import PublicId, parse
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import CONFIG, Cli, Created
 
 OLD, NEW, LOST = (bytes([number]) * 32 for number in (1, 2, 3))

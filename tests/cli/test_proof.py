@@ -1,12 +1,12 @@
 """`authproxy audit verify`, `checkpoint` and `prune`, as an operator and a cron job call them."""
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli
 from tests.cli.records import recorded
 from tests.store.samples import NOW, upload

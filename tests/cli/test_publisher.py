@@ -1,7 +1,6 @@
 """`authproxy publisher`: what is listed, what a real issuer's token is told, and a pin that is forgotten."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.domain.publishers import PENDING_LIFE
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli
 from tests.cli.publishing import AUDIENCE, CORE, WEB, claims_file, trusts
 from tests.peers.ci_claims import github

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pytest
 from authproxy.cli.reconcile import FAILURES
 from authproxy.domain.access import Outcome
 from authproxy.store import AdoptedFile, Store
+from authproxy.store.driver import sqlite3
 from authproxy.web import looks
 from tests.cli.conftest import Cli
 from tests.cli.records import in_store

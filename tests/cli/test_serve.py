@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli
 from tests.peers.masters import with_master
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from authproxy.config import load
 from authproxy.store import Failure, Store
+from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli, Created
 from tests.peers.recording import RecordingIndex, Reply
 from tests.web.receivers import verified, webhook

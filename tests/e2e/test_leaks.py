@@ -5,7 +5,6 @@ The rows of the table in docs/derived-keys.md name tests here.
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,6 +14,7 @@ import pytest
 
 from authproxy.domain.caveats import base64url
 from authproxy.domain.derived import chain, parse_derived
+from authproxy.store.driver import sqlite3
 from tests.e2e.printed import HATCHLING, Machine
 from tests.peers.clients import Client
 from tests.peers.derived import key_file

@@ -1,11 +1,11 @@
 """docs/restoring.md before a real index and a running server: its commands, in its order."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from tests.e2e.pages import commands, run
 from tests.peers import wire
 from tests.peers.forms import upload

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import standardwebhooks
 import trustme
 from aiohttp import web
 
+from authproxy.store.driver import sqlite3
 from tests.peers.clients import Client
 from tests.peers.forms import upload
 from tests.peers.packages import wheel

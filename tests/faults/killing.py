@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authproxy.store.driver import sqlite3
 from tests.faults.zygote import Zygote, zygote
 from tests.peers import wire
 from tests.peers.forms import Part, body_of, post, upload

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ import pytest
 from authproxy.domain.keys import KeyId
 from authproxy.store import Store, StoreError, copying, engine, migrate
 from authproxy.store.backups import BackedUp, back_up, inspect
+from authproxy.store.driver import sqlite3
 from tests.store.samples import KEY, NOW, finish, upload
 from tests.store.test_runs import server
 

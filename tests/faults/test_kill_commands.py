@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +13,7 @@ from statistics import median
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from tests.faults.zygote import Zygote, zygote
 from tests.peers.programs import clean_environment
 from tests.peers.proxy import Installation, installation

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import shutil
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.store import Sound, Store, engine, migrate
+from authproxy.store.driver import sqlite3
 from tests.faults.powercut import Disk, Event, compiled, recorded
 from tests.faults.workload import CARELESS
 from tests.peers.programs import clean_environment

@@ -6,7 +6,6 @@ version, or one of `CARELESS`: how a store may look to work and lose what it has
 
 import asyncio
 import os
-import sqlite3
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId
 from authproxy.store import Removed, Store, engine
+from authproxy.store.driver import sqlite3
 from tests.store.samples import ENTRY, KEY, NOW, admitted, upload
 
 CARELESS = {

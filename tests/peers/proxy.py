@@ -1,7 +1,6 @@
 """authproxy itself, as its operator runs it: a config file, `authproxy serve`, and the command line beside it."""
 
 import json
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from authproxy.store.driver import sqlite3
 from tests.peers.clients import Client, Ran
 from tests.peers.ports import LOOPBACK, Address, reserved_port, wait_until_open
 from tests.peers.programs import Program, clean_environment

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from authproxy.store import Store, engine, migrate
+from authproxy.store.driver import sqlite3
 from authproxy.store.postgres import sentinel
 from authproxy.store.postgres.engine import Login
 from tests.peers.postgres import Postgres, said

@@ -1,12 +1,12 @@
 """A backup with one upload on record, of a store that has two; and putting it back."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from authproxy.store import Store
 from authproxy.store.backups import back_up
+from authproxy.store.driver import sqlite3
 from authproxy.store.restoring import Keys, Restored, restore
 from tests.store.samples import NOW, finish, upload
 

@@ -1,7 +1,6 @@
 """What is in a backup, when it appears, and what the look at a file says of it."""
 
 import shutil
-import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +10,7 @@ import pytest
 
 from authproxy.store import SchemaError, Store, StoreError, backups
 from authproxy.store.backups import back_up, inspect, stamp
+from authproxy.store.driver import sqlite3
 from tests.store.samples import KEY, NOW, finish, upload
 
 pytestmark = pytest.mark.sqlite("a store that is a file")

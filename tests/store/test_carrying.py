@@ -1,6 +1,5 @@
 """What an old store says against the keys of a backup holds in it; nothing that it says for them does."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import pytest_asyncio
 from authproxy.domain.keys import KeyId, Secret
 from authproxy.store import Store
 from authproxy.store.carrying import Carried, carry, pause_all, raise_generation
+from authproxy.store.driver import sqlite3
 from tests.store.samples import KEY, NOW
 
 THEN = 3  # the generation: three keys were made

@@ -1,7 +1,6 @@
 """The chain's encoding is frozen, and every decision and every end of one is in it, in the transaction that makes it."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from authproxy.domain.access import Outcome
 from authproxy.store import FileUnsettled, Removed, Sound, Store
 from authproxy.store.chain import DECIDED, GENESIS, HASHED, Kind, link_hash, row_digest
+from authproxy.store.driver import sqlite3
 from authproxy.store.tables import record
 from tests.store.samples import ANY, ENTRY, NOW, SHA, admitted, finish, upload
 

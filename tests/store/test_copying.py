@@ -1,6 +1,5 @@
 """A copy is one moment of the database, whoever writes; it ends, and writers wait no longer than they must."""
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import pytest
 
 from authproxy.store import StoreBusy, copying
 from authproxy.store.copying import RESTARTS, copy
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import connect, use_wal
 
 ROWS = 400

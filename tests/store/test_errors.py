@@ -1,12 +1,12 @@
 """Whatever SQLite may answer, the rooms above see a StoreError of one sentence."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from authproxy.store import SchemaError, StoreBusy, StoreError, StoreFull
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import border
 
 PATH = Path("/state/authproxy.db")

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pytest
 
 from authproxy.domain.keys import KeyId, PublicId
 from authproxy.store import SchemaError, SealedKey, Store, StoreError
+from authproxy.store.driver import sqlite3
 from authproxy.store.examination import NAMED, Examination, StoreInterrupted, StoreMissing, examine, sqlite_version
 from authproxy.store.tables import SCHEMA
 from tests.store.samples import ENTRY, KEY, NOW

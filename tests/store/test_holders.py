@@ -1,6 +1,5 @@
 """The keys of one policy, by pages and without secrets; and that no question about them touches the record."""
 
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from authproxy.domain.grants import parse_grant
 from authproxy.domain.keys import KeyId
 from authproxy.store import Store, StoreError, holders
+from authproxy.store.driver import sqlite3
 from tests.store.samples import KEY, NOW
 
 

@@ -1,7 +1,6 @@
 """Keys at rest: what goes in comes out, and a key's life only moves the ways it may."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
@@ -12,6 +11,7 @@ import pytest
 from authproxy.domain.grants import parse_grant
 from authproxy.domain.keys import KeyId, KeyKind, KeyRecord, Secret
 from authproxy.store import KeyState, Store, StoreError
+from authproxy.store.driver import sqlite3
 from authproxy.store.keys import PAGE
 from tests.store.samples import ID, KEY, NOW, listed, peeked
 

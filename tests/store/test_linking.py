@@ -1,6 +1,5 @@
 """A database of the second schema: its rows are linked as they are, in their order, and the chain goes on from there."""
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 
 from authproxy.store import Flaw, Sound, Store, migrate, schema
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import engine_on
 from tests.store.samples import ENTRY, KEY, NOW, finish
 

@@ -1,7 +1,6 @@
 """Minted keys in the database: a token mints once, a pin holds, what is over goes away."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from authproxy.domain.keys import KeyId, KeyKind, KeyRecord, Secret
 from authproxy.domain.publishers import Pin
 from authproxy.store import Mint, NotMinted, Rotate, Store, Unchanged
 from authproxy.store import minting as room
+from authproxy.store.driver import sqlite3
 from tests.store.samples import ID, KEY, NOW, listed
 
 LABEL = "github acme/core release.yml"

@@ -1,7 +1,6 @@
 """What is good once: claimed with its upload, spent with a yes, given back with a no, and held while nobody knows."""
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pytest
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
 from authproxy.domain.narrowing import Nonce
 from authproxy.store import Admitted, Claim, FileBusy, FileKnown, FileUnsettled, KeyDead, NonceSpent, Store
+from authproxy.store.driver import sqlite3
 from tests.store.samples import ENTRY, ID, NOW, SHA, admitted, finish, upload
 
 Rows = Callable[..., list[Any]]

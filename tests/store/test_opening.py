@@ -1,7 +1,6 @@
 """When a file is not opened: nothing is left behind then, and a sentence says why."""
 
 import shutil
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from authproxy.store import Store, StoreBusy, StoreError, opening
+from authproxy.store.driver import sqlite3
 
 pytestmark = pytest.mark.sqlite("a store that is a file")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from authproxy.domain.access import Outcome
 from authproxy.domain.events import Event
 from authproxy.domain.keys import Secret
 from authproxy.store import Extend, Finish, Removed, Rotate, Shown, Store, StoreError, TakeBack, Unchanged, outbox
+from authproxy.store.driver import sqlite3
 from authproxy.store.postgres.worker import PostgresWorker
 from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, OTHER_SHA, SHA, admitted, finish, upload
 

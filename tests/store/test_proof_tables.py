@@ -1,11 +1,11 @@
 """What is good once is held by a key of the table, and what is over can be found without reading all of it."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from authproxy.store.driver import sqlite3
 from authproxy.store.proof_tables import assertions, ended, nonces, pins
 
 

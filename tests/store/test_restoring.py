@@ -1,7 +1,6 @@
 """A backup in the store's place: whose it is, what becomes of the old one, and when it is refused."""
 
 import os
-import sqlite3
 import stat
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from alembic.config import Config
 from authproxy.store import Store, restoring, schema
 from authproxy.store.backups import back_up, stamp
 from authproxy.store.carrying import Carried
+from authproxy.store.driver import sqlite3
 from authproxy.store.restoring import Keys, KeysUnknownError
 from tests.store.restores import asked, backed_up, put_back
 from tests.store.samples import ID, NOW, finish, upload

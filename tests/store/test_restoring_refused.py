@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from authproxy.store import Store, StoreBusy, StoreError, restoring
 from authproxy.store.backups import back_up, stamp
+from authproxy.store.driver import sqlite3
 from authproxy.store.runs import FileRun
 from tests.store.restores import asked, backed_up, put_back
 from tests.store.samples import NOW, finish

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import fcntl
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from authproxy.store import FileBusy, FileUnsettled, Store, StoreError
+from authproxy.store.driver import sqlite3
 from authproxy.store.runs import FileRun, in_use
 from tests.store.samples import ANY, ENTRY, NOW, admitted, upload
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 
 from authproxy.store import SchemaError, Store, StoreError, current, migrate, schema
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import engine_on
 from tests.store.samples import KEY, admitted
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from authproxy.config import load
 from authproxy.store import migrate
+from authproxy.store.driver import sqlite3
 from authproxy.web.server import listening
 from tests.peers.ci_claims import github
 from tests.peers.forms import body_of, parts_of, post

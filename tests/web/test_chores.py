@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -14,6 +13,7 @@ from authproxy.config import load
 from authproxy.domain.endings import DAY
 from authproxy.domain.keys import KeyId, KeyKind, Secret
 from authproxy.store import LastUse, Mint, Rotate, Store, StoreError, Swept
+from authproxy.store.driver import sqlite3
 from authproxy.web import chores as room
 from authproxy.web.chores import Chores, chores
 from authproxy.web.parts import Parts

@@ -1,7 +1,6 @@
 """Uploads by derived keys over the wire: what goes on record, what is good once, and what is taken by itself nowhere."""
 
 import json
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from authproxy.authority import NewKey
 from authproxy.domain.caveats import Versions
 from authproxy.domain.rules import version_pattern
+from authproxy.store.driver import sqlite3
 from authproxy.web.chores import Chores
 from tests.peers.forms import upload
 from tests.peers.masters import derived, lifetime, once, with_master

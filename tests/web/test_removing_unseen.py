@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +11,7 @@ from signal import SIGKILL
 import pytest
 
 from authproxy.config import load
+from authproxy.store.driver import sqlite3
 from tests.peers import wire
 from tests.peers.forms import body_of, parts_of, post
 from tests.peers.packages import Package, wheel

@@ -1,13 +1,13 @@
 """The steps of an upload come in their order, and what each leaves behind is what it should."""
 
 import asyncio
-import sqlite3
 from contextlib import closing
 from typing import Any
 
 import pytest
 
 from authproxy.config import load
+from authproxy.store.driver import sqlite3
 from tests.peers.forms import body_of, parts_of, post, upload
 from tests.peers.packages import sdist, wheel
 from tests.peers.recording import RecordingIndex, Reply, Script, Seen

@@ -1,6 +1,5 @@
 """Last uses: noted for every upload and read by a key, for next to nothing, and never in a request's way."""
 
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +12,7 @@ from authproxy.backend.pypiserver import PYPISERVER
 from authproxy.domain.access import Principal, PrincipalKind
 from authproxy.domain.keys import KeyId, PublicId
 from authproxy.store import LastUse, Store, StoreFull
+from authproxy.store.driver import sqlite3
 from authproxy.web import uses
 from authproxy.web.ledger import Ledger
 from authproxy.web.readers import Readers

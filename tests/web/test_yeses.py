@@ -1,6 +1,5 @@
 """A yes is said again only while everything that it follows from is the same."""
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +9,7 @@ import pytest
 from authproxy.authority import Authority, NewKey
 from authproxy.config import load
 from authproxy.domain.keys import KeyId
+from authproxy.store.driver import sqlite3
 from tests.peers.wire import basic, get
 from tests.web.conftest import POLICIES, Running
 

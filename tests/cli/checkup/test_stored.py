@@ -1,7 +1,6 @@
 """The store and its keys: what is wrong with them, and that looking changes nothing."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +14,7 @@ from authproxy.cli.checkup.stored import DAY, check_store
 from authproxy.config import Config
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.store import Store, migrate
+from authproxy.store.driver import sqlite3
 from authproxy.store.examination import StoreInterrupted
 from tests.cli.checkup.conftest import Configured, nothing_changes
 from tests.store.samples import ENTRY, KEY, NOW

@@ -1,13 +1,13 @@
 """A SQLite store moves: every row of every table, and the same chain; or nothing of it."""
 
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from authproxy.domain.access import Outcome
 from authproxy.store import SchemaError, Store, StoreBusy, StoreError, migrate
+from authproxy.store.driver import sqlite3
 from authproxy.store.postgres import sentinel
 from authproxy.store.postgres.copying import move
 from authproxy.store.postgres.engine import Login
