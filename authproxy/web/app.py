@@ -77,6 +77,8 @@ class App:
         fixed = {name: getattr(self.parts.config, name) for name in FIXED}
         if config.masters != self.parts.config.masters:
             self.parts.authority.under(masters_of(config))
+        if config.policy.publishers != self.parts.config.policy.publishers:
+            self.parts.publishers.follow(config.policy, now=self.parts.now())
         self.parts = replace(self.parts, config=replace(config, **fixed))
         self.parts.store.webhooks.subscribe(config.wanted)
         return [name for name, value in fixed.items() if getattr(config, name) != value]
