@@ -45,7 +45,9 @@ def serve(config_path: Path) -> None:
     changes nothing and is told in the log. A store that does not exist yet is made; an outdated one is for
     `authproxy db migrate`.
     """
-    config = load_config(config_path)
+    from authproxy.web.attesting import verifier_of
+
+    config = load_config(config_path, try_root=verifier_of)
     to_stderr(config.log.level, config.log.format)
     for problem in config.warnings:
         log.warning("%s", problem)
@@ -69,6 +71,7 @@ def _fast_loop() -> "Callable[[], asyncio.AbstractEventLoop] | None":
 
 async def _serve(config: "Config", config_path: Path) -> None:
     from authproxy.config import load
+    from authproxy.web.attesting import verifier_of
     from authproxy.web.server import serve as run
 
     config.state_directory.mkdir(mode=0o700, exist_ok=True)
@@ -80,7 +83,7 @@ async def _serve(config: "Config", config_path: Path) -> None:
     gc.freeze()
     await run(
         config,
-        lambda: load(config_path),
+        lambda: load(config_path, try_root=verifier_of),
         ready=lambda url: log.info("listening", extra={"url": url, "public_url": config.public_url}),
     )
 

@@ -20,7 +20,7 @@ from authproxy.config.model import (
     WebhookSection,
 )
 from authproxy.config.problem import ConfigProblems
-from authproxy.config.publishers import built, certificates_that_are_there, trusted_publishing
+from authproxy.config.publishers import TryRoot, built, certificates_that_are_there, trusted_publishing, unverified
 from authproxy.config.reader import read
 from authproxy.config.settings import (
     LET_READ,
@@ -44,10 +44,13 @@ from authproxy.domain.passwords import PasswordRule
 from authproxy.domain.policy import KeyPolicy, PackageRule, Policy
 
 
-def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
+def load(
+    path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = True, try_root: TryRoot | None = None
+) -> Config:
     """Read a configuration and the secrets that it names. Relative paths in it start at its own directory.
 
-    Without `secrets` those are left alone: a file is compared or reviewed where they are not.
+    Without `secrets` those are left alone: a file is compared or reviewed where they are not. `try_root` reads a
+    trusted root of sigstore's, which takes its library and a second: a server does, whoever lists keys does not.
     Raises ConfigProblems with everything that is wrong.
     """
     document = read(read_text(path), WORDS)
@@ -60,12 +63,13 @@ def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = Tru
     master, former, worries = read_master_keys(document, base, env) if secrets else (None, (), ())
     reporters = read_report_keys(document, base) if secrets else {}
     if secrets:
-        certificates_that_are_there(document, base)
+        certificates_that_are_there(document, base, try_root)
     if model is not None and "?" in str(base / model.store):
         document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
     if document.problems or model is None:
         raise ConfigProblems(document.problems)
     warnings = [document.problem(("backend", "password"), f"backend.password: {warning}")] if warning else []
+    warnings += unverified(document, model.packages, model.trusted_publishing.attestation_root)
     webhooks = tuple(_webhook(section, signing.get(position)) for position, section in enumerate(model.webhooks))
     masters = MasterKeys(master, former, model.keys.master_key, tuple(model.keys.former_master_keys))
     config = replace(_config(path.absolute(), model, password), webhooks=webhooks, masters=masters)
