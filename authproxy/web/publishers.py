@@ -73,10 +73,8 @@ class Publishers:
             ]
             if strays and await self._store.minting.end([key.id for key in strays], now=now):
                 whose = sorted({key.publisher or "" for key in strays})
-                told = {"keys": [key.id for key in strays][:TOLD], "publishers": whose[:TOLD]}
-                log.warning(
-                    "%d minted keys were revoked: the config has no publisher that is theirs", len(strays), extra=told
-                )
+                told = {"count": len(strays), "keys": [key.id for key in strays][:TOLD], "publishers": whose[:TOLD]}
+                log.warning("minted keys were revoked: the config has no publisher that is theirs", extra=told)
             if now >= since + UNDER_WAY:
                 self._unjudged.remove((policy, since))
 
