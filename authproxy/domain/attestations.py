@@ -21,6 +21,8 @@ from authproxy.domain.publisherkinds import KINDS, PublisherKind, host_of
 from authproxy.domain.publishers import Publisher
 from authproxy.domain.refusal import quoted
 
+# Runs with the rights of the repository what somebody else's pull request says; no token of such a run gets a key.
+_STRANGERS: Final = "pull_request_target"
 # The certificates of GitHub's own jobs name github.com, and not the host that their tokens come from.
 _GITHUB: Final = "token.actions.githubusercontent.com"
 
@@ -46,6 +48,7 @@ class Attestation:
     source_id: str | None = None
     owner_id: str | None = None
     started: str | None = None  # the URI of the file that the run was started from
+    trigger: str | None = None  # the event that it was started by
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ NOTHING: Final = Attested()
 
 
 # What a record has of the run; an older one has none of it.
-_OF_RUN: Final = ("source", "source_id", "owner_id", "started")
+_OF_RUN: Final = ("source", "source_id", "owner_id", "started", "trigger")
 
 
 def written(found: Iterable[Attestation]) -> str | None:
@@ -103,7 +106,7 @@ def is_of(attestation: Attestation, publisher: Publisher, pinned: Mapping[str, s
     workflow of the repository itself may be started from another file of it.
     """
     job = job_of(publisher)
-    if job is None or attestation.issuer != publisher.issuer:
+    if job is None or attestation.issuer != publisher.issuer or attestation.trigger in (None, _STRANGERS):
         return False
     whose, which = job
     if folded(attestation.source or "") != folded(whose) or _within(attestation.started or "", whose) is None:
@@ -127,9 +130,11 @@ def told(attestation: Attestation) -> str:
     numbers = ", ".join(f"{name} {quoted(number)}" for number, name in ids if number is not None)
     source = "no repository" if attestation.source is None else quoted(attestation.source)
     words = [f"{quoted(attestation.publisher)} for {source}{f' ({numbers})' if numbers else ''}"]
+    if attestation.trigger in (None, _STRANGERS):
+        words.append(f"for {'no event' if attestation.trigger is None else f'a {quoted(attestation.trigger)}'}")
     if attestation.started not in (None, attestation.publisher):
         words.append(f"started by {quoted(attestation.started or '')}")
-    return " ".join(words)
+    return ", ".join(words)
 
 
 def job_of(publisher: Publisher) -> tuple[str, str] | None:

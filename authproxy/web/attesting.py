@@ -44,6 +44,7 @@ _OF_RUN: Final = {
     "source_id": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.15"),
     "owner_id": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.17"),
     "started": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.18"),
+    "trigger": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.20"),
 }
 _UTF8: Final = 0x0C
 # A length of DER from here on stands in the bytes behind it: 0x81 in one, 0x82 in two.

@@ -34,7 +34,9 @@ AT_HOME = publisher(
 AT_GOOGLE = publisher(PublisherKind.GOOGLE, {"email": ("ci@acme.test",)}, packages=CORE)
 CORE_URL = "https://github.com/acme/core"
 JOB = f"{CORE_URL}/.github/workflows/release.yml@refs/tags/v1"
-SIGNED = Attestation("00", "publish", JOB, GITHUB, source=CORE_URL, source_id="74", owner_id="65", started=JOB)
+SIGNED = Attestation(
+    "00", "publish", JOB, GITHUB, source=CORE_URL, source_id="74", owner_id="65", started=JOB, trigger="push"
+)
 EVIL = "https://github.com/evil/core"
 
 
@@ -107,6 +109,9 @@ def test_whose_it_is(whose: Publisher, uri: str, issuer: str, is_theirs: bool) -
         pytest.param({"started": JOB.replace("acme", "evil")}, False, id="started by another repository's file"),
         pytest.param({"started": CORE_URL + "-evil/.github/workflows/x.yml@y"}, False, id="whose name goes on"),
         pytest.param({"started": None}, False, id="started by none"),
+        pytest.param({"trigger": "release"}, True, id="for a release"),
+        pytest.param({"trigger": "pull_request_target"}, False, id="for a stranger's proposal"),
+        pytest.param({"trigger": None}, False, id="for no event"),
     ],
 )
 def test_what_its_run_was_for(changes: dict[str, str | None], is_theirs: bool) -> None:
@@ -148,8 +153,10 @@ def test_what_a_person_is_told_of_one() -> None:
     """Who signed, and for whom: the name alone looks right where it is not."""
     assert told(SIGNED) == f"'{JOB}' for '{CORE_URL}' (id '74', owner '65')"
     called = replace(SIGNED, source=EVIL, source_id=None, owner_id=None, started="x")
-    assert told(called).endswith(f" for '{EVIL}' started by 'x'")
-    assert told(Attestation("00", "publish", "me@acme.test", "x")) == "'me@acme.test' for no repository"
+    assert told(called).endswith(f" for '{EVIL}', started by 'x'")
+    person = Attestation("00", "publish", "me@acme.test", "x")
+    assert told(person) == "'me@acme.test' for no repository, for no event"
+    assert told(replace(person, trigger="pull_request_target")).endswith(", for a 'pull_request_target'")
 
 
 def test_whose_count_for_a_package() -> None:
@@ -176,6 +183,7 @@ def test_what_goes_on_record() -> None:
         "source_id": "74",
         "owner_id": "65",
         "started": JOB,
+        "trigger": "push",
     }
     person = Attestation("00", "publish", "me@acme.test", GITHUB)
     assert json.loads(written([person]) or "")[0].keys() == {"sha256", "predicate", "publisher", "issuer", "verified"}

@@ -20,7 +20,14 @@ OTHERS = PackageRule("packages[1] *", pattern("*"))
 RELEASE = KeyPolicy("release", (github(packages=(pattern("*"),)).grant,), None)
 JOB = "https://github.com/acme/core/.github/workflows/release.yml@refs/tags/v1"
 SIGNED = Attestation(
-    "00", "publish", JOB, CORE.issuer, source="https://github.com/acme/core", source_id="74", started=JOB
+    "00",
+    "publish",
+    JOB,
+    CORE.issuer,
+    source="https://github.com/acme/core",
+    source_id="74",
+    started=JOB,
+    trigger="push",
 )
 ASKS = PackageRule("packages[0] acme-core", pattern("acme-core"), attestations=AttestationRule.REQUIRE)
 

@@ -25,7 +25,7 @@ PUBLISH = "https://docs.pypi.test/attestations/publish/v1"
 TYPE = "application/vnd.in-toto+json"
 ISSUER = "1.3.6.1.4.1.57264.1.8"
 # Of the repository that the run was for, and the file that it was started from (sigstore/fulcio, docs/oid-info.md).
-SOURCE, SOURCE_ID, OWNER_ID, BUILD = (f"1.3.6.1.4.1.57264.1.{each}" for each in (12, 15, 17, 18))
+SOURCE, SOURCE_ID, OWNER_ID, BUILD, TRIGGER = (f"1.3.6.1.4.1.57264.1.{each}" for each in (12, 15, 17, 18, 20))
 SCTS = "1.3.6.1.4.1.11129.2.4.2"
 SHA256 = ec.ECDSA(hashes.SHA256())
 
@@ -51,7 +51,8 @@ def octets_of(tag: int, value: bytes) -> bytes:
 
 def extensions_of(job: str, issuer: str) -> dict[str, str]:
     """What Fulcio writes into the certificate of a job whose own repository has the file that it runs."""
-    return {ISSUER: issuer, SOURCE: job.partition("/.github/")[0], SOURCE_ID: "74", OWNER_ID: "65", BUILD: job}
+    source = job.partition("/.github/")[0]
+    return {ISSUER: issuer, SOURCE: source, SOURCE_ID: "74", OWNER_ID: "65", BUILD: job, TRIGGER: "push"}
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from authproxy.domain.attestations import Attestation
-from tests.peers.attested import BUILD, GITHUB, JOB, OWNER_ID, SOURCE, SOURCE_ID, Sigstore
+from tests.peers.attested import BUILD, GITHUB, JOB, OWNER_ID, SOURCE, SOURCE_ID, TRIGGER, Sigstore
 from tests.peers.forms import Part, body_of, parts_of, post
 from tests.peers.issuer import LocalIssuer
 from tests.peers.recording import RecordingIndex
@@ -96,6 +96,9 @@ async def test_they_are_verified_where_there_is_a_root(
             {"extensions": {BUILD: "https://github.com/evil/core/.github/workflows/evil.yml@refs/heads/main"}},
             "started by 'https://github.com/evil/core/.github/workflows/evil.yml@refs/heads/main'",
             id="a run that another repository's workflow started",
+        ),
+        pytest.param(
+            {"extensions": {TRIGGER: "pull_request_target"}}, "for a 'pull_request_target'", id="a stranger's proposal"
         ),
         pytest.param({"extensions": {SOURCE: None}}, "for no repository", id="of no repository"),
         pytest.param({"subject": []}, "statement about one file", id="another statement"),
