@@ -1,12 +1,15 @@
 """docs/trusted-publishing.md: every example loads, takes its issuer's token, and takes none that lacks a claim."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from authproxy.cli import main
 from authproxy.config import Config, load
 from authproxy.domain.publisherkinds import KINDS, PublisherKind
 from authproxy.domain.publishers import LIFETIME, LONGEST, PENDING_LIFE, Matched, Unmatched, match
@@ -87,6 +90,23 @@ def test_an_issuer_is_one_whose_tokens_can_be_verified(tmp_path: Path, heading: 
     audience = issuer.audience or config.trusted_publishing.audience
     assert claims["aud"] == ([audience] if issuer.audience_in_list else audience)
     assert (issuer.audience == AZURE_AUDIENCE) is (heading == "Azure DevOps")
+
+
+def test_the_claims_in_a_file_are_those_of_the_example(tmp_path: Path) -> None:
+    """Both commands that take such a file say yes of it, by the file under GitHub and a store."""
+    config, claims = tmp_path / "authproxy.yaml", ROOT / "docs" / "claims.github.json"
+    assert f"[{claims.name}]({claims.name})" in PAGE
+    said = json.loads(claims.read_text(encoding="utf-8"))
+    assert said.keys() == SHAPES["github"]("x", "y", NOW).keys()
+    loaded(tmp_path, example("GitHub") + 'packages: [{match: "*"}]\n')
+    explain = ["policy", "explain", "--claims", str(claims), "upload", "acme-core"]
+    for words in (["db", "migrate"], ["publisher", "test", "--claims", str(claims)], explain):
+        ran = CliRunner().invoke(main, [*words, "--config", str(config)])
+        assert ran.exit_code == 0, ran.output
+    claims = tmp_path / "claims.json"
+    claims.write_text(json.dumps(said | {"repository_id": "75"}), encoding="utf-8")
+    ran = CliRunner().invoke(main, ["publisher", "test", "--claims", str(claims), "--config", str(config)])
+    assert (ran.exit_code, "repository_id is '75': it must be '74'" in ran.output) == (3, True)
 
 
 def test_the_other_examples_load(tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ def check(config_path: Path, out: Output) -> Exit:
     3: it would not.
     """
     from authproxy.config import ConfigProblems, load
+    from authproxy.web.attesting import verifier_of
 
     try:
-        found = load(config_path)
+        found = load(config_path, try_root=verifier_of)
     except ConfigProblems as report:
         problems = report.problems
         if not any(each.line for each in problems):

@@ -49,9 +49,10 @@ def _findings(config_path: Path) -> "Sequence[Finding]":
     from authproxy.cli.checkup import checkup
     from authproxy.cli.checkup.finding import problem
     from authproxy.config import ConfigProblems, load
+    from authproxy.web.attesting import verifier_of
 
     try:
-        config = load(config_path)
+        config = load(config_path, try_root=verifier_of)
     except ConfigProblems as report:
         if not any(each.line for each in report.problems):
             raise Failure(unread(report)) from None  # there was nothing to look at

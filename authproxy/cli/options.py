@@ -21,6 +21,7 @@ from authproxy.cli.output import Output, destination, say
 if TYPE_CHECKING:
     from authproxy.authority import Authority
     from authproxy.config import Config, ConfigProblems
+    from authproxy.config.publishers import TryRoot
     from authproxy.store import Store
     from authproxy.web.ledger import Ledger
 
@@ -86,12 +87,12 @@ def _with_output(command: Callable[..., Any], *, keep: bool) -> Callable[..., An
     return called
 
 
-def load_config(path: Path, *, secrets: bool = True) -> "Config":
-    """Read the configuration, or fail with every problem that it has; `secrets` says whether those are read too."""
+def load_config(path: Path, *, secrets: bool = True, try_root: "TryRoot | None" = None) -> "Config":
+    """Read the configuration, or fail with every problem that it has; `secrets` and `try_root` are those of `load`."""
     from authproxy.config import ConfigProblems, load
 
     try:
-        return load(path, secrets=secrets)
+        return load(path, secrets=secrets, try_root=try_root)
     except ConfigProblems as found:
         head = "the configuration cannot be used:\n" if any(each.line for each in found.problems) else ""
         raise Failure(f"{head}{found}" if head else unread(found)) from None

@@ -25,4 +25,4 @@ def answer_lines(explanation: Explanation) -> Iterator[str]:
     yield f"  grant  {explanation.grant_text or '-'}"
     yield ""
     for step in explanation.steps:
-        yield f"  {'✓' if step.passed else '✗'} {step.name:<10} {step.sentence}"
+        yield f"  {'✓' if step.passed else '✗'} {step.name:<12} {step.sentence}"

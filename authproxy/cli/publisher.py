@@ -145,9 +145,9 @@ async def _verified(config: "Config", token: str) -> "Claims":
 def unpin(config_path: Path, out: Output, words: tuple[str, ...]) -> None:
     """Forget the ids that were pinned at the first use of PUBLISHER, named as `publisher list` names it.
 
-    The next token that it takes pins its own. Do this where a repository moved to another owner and is yours still: if
-    somebody else has registered the name since, the next token may be theirs. For a publisher with `create` that ended
-    unused it starts the 30 days anew.
+    The next token that it takes pins its own, and its keys that still live are revoked. Do this where a repository
+    moved to another owner and is yours still: if somebody else has registered the name since, the next token may be
+    theirs. For a publisher with `create` that ended unused it starts the 30 days anew.
     """
     label, config = " ".join(words), load_config(config_path)
     pins = asyncio.run(_pins(config))
@@ -157,8 +157,10 @@ def unpin(config_path: Path, out: Output, words: tuple[str, ...]) -> None:
     held = pins[label].claims if label in pins else {}
     done = asyncio.run(_unpin(config, label))
     were = ", ".join(f"{claim} {value}" for claim, value in sorted(held.items()))
-    line = f"unpinned {label}: {f'it was {were}' if were else 'nothing was pinned of it'}"
-    out.document({"publisher": label, "unpinned": done, "was": dict(held), "configured": known}, [line])
+    ended = f"{done or 'no'} live key{'' if done == 1 else 's'} of it {'was' if done == 1 else 'were'} revoked"
+    line = f"unpinned {label}: {f'it was {were}' if were else 'nothing was pinned of it'}; {ended}"
+    told = {"unpinned": done is not None, "was": dict(held), "revoked": done or 0, "configured": known}
+    out.document({"publisher": label, **told}, [line])
 
 
 async def _pins(config: "Config") -> dict[str, Pin]:
@@ -166,7 +168,7 @@ async def _pins(config: "Config") -> dict[str, Pin]:
         return await store.minting.pins()
 
 
-async def _unpin(config: "Config", label: str) -> bool:
+async def _unpin(config: "Config", label: str) -> int | None:
     async with opened(config) as store:
         return await store.minting.unpin(label, now=_now())
 

@@ -52,7 +52,9 @@ def serve(config_path: Path, workers: int | None) -> None:
     changes nothing and is told in the log. A store that does not exist yet is made; an outdated one is for
     `authproxy db migrate`. Under systemd it takes sockets that are handed over, and says when it is ready.
     """
-    config = _with_workers(load_config(config_path), workers)
+    from authproxy.web.attesting import verifier_of
+
+    config = _with_workers(load_config(config_path, try_root=verifier_of), workers)
     to_stderr(config.log.level, config.log.format)
     for problem in config.warnings:
         log.warning("%s", problem)
@@ -62,7 +64,7 @@ def serve(config_path: Path, workers: int | None) -> None:
     def load_again() -> "Config":
         from authproxy.config import load
 
-        return _with_workers(load(config_path), workers)
+        return _with_workers(load(config_path, try_root=verifier_of), workers)
 
     with _failures(config):
         _run(config, load_again)

@@ -14,7 +14,7 @@ from authproxy.config.listening import doubt_about_addresses, read_tls, tls_file
 from authproxy.config.masters import read_master_keys
 from authproxy.config.model import WORDS, BackendSection, FileSection, WebhookSection
 from authproxy.config.problem import ConfigProblems
-from authproxy.config.publishers import built, certificates_that_are_there, trusted_publishing
+from authproxy.config.publishers import TryRoot, built, certificates_that_are_there, trusted_publishing, unverified
 from authproxy.config.reader import read
 from authproxy.config.rules import GrantSection, KeyPolicySection, PackageSection
 from authproxy.config.settings import (
@@ -39,10 +39,13 @@ from authproxy.domain.passwords import PasswordRule
 from authproxy.domain.policy import KeyPolicy, PackageRule, Policy
 
 
-def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
+def load(
+    path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = True, try_root: TryRoot | None = None
+) -> Config:
     """Read a configuration and the secrets that it names. Relative paths in it start at its own directory.
 
-    Without `secrets` those are left alone: a file is compared or reviewed where they are not.
+    Without `secrets` those are left alone: a file is compared or reviewed where they are not. `try_root` reads a
+    trusted root of sigstore's, which takes its library and a second: a server does, whoever lists keys does not.
     Raises ConfigProblems with everything that is wrong.
     """
     document = read(read_text(path), WORDS)
@@ -57,12 +60,13 @@ def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = Tru
     master, former, worries = read_master_keys(document, base, env) if secrets else (None, (), ())
     reporters = read_report_keys(document, base) if secrets else {}
     if secrets:
-        certificates_that_are_there(document, base)
+        certificates_that_are_there(document, base, try_root)
     if model is not None and not is_postgres(model.store) and "?" in str(base / model.store):
         document.report(("store",), "store: a database's path holds no question mark, here or in the file's directory")
     if document.problems or model is None:
         raise ConfigProblems(document.problems)
     warnings = [each for each in (warning, doubt, open_key, doubt_about_addresses(document)) if each]
+    warnings += unverified(document, model.packages, model.trusted_publishing.attestation_root)
     webhooks = tuple(_webhook(section, signing.get(position)) for position, section in enumerate(model.webhooks))
     config = replace(
         _config(path.absolute(), model, password),

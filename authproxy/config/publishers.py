@@ -1,6 +1,6 @@
 """From the file's publishers to those of the domain: what takes several keys to judge, and the way back for `show`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -8,8 +8,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from authproxy.config.document import Document, Loc
+from authproxy.config.problem import Problem
 from authproxy.config.publishing import TEXT_LIMIT, PublisherSection, TrustedPublishingSection
+from authproxy.config.rules import PackageSection
 from authproxy.config.settings import IssuerSettings, TrustedPublishing
+from authproxy.domain.attestations import AttestationRule
 from authproxy.domain.claims import Check, Way, written
 from authproxy.domain.claims import Path as ClaimPath
 from authproxy.domain.effects import period
@@ -27,6 +30,8 @@ _OURS: Final[Mapping[str, str]] = {
 _TAKES: Final = "it takes text, a whole number, true or false, or a list of these; * stands for any run of characters"
 
 Report = Callable[[Loc, str], None]
+# Reads a trusted root of sigstore's; raises ValueError, with a sentence, where that is none.
+TryRoot = Callable[[Path], object]
 
 
 def _listed(document: Document) -> list[Loc]:
@@ -171,20 +176,39 @@ def trusted_publishing(
     return TrustedPublishing(section.audience or host, tuple(issuers), root)
 
 
-def certificates_that_are_there(document: Document, base: Path) -> None:
+def certificates_that_are_there(document: Document, base: Path, try_root: TryRoot | None) -> None:
     """Refuse a file of certificates that cannot be read: no token, or attestation, could be verified by it."""
-    at = "trusted_publishing", "attestation_root"
-    root = document.get(*at)
-    if isinstance(root, str) and not (base / root).is_file():
-        document.report(at, f"there is no file {quoted(root)} beside this one: write where the trusted root is")
-    if root is not None and find_spec("sigstore") is None:
-        document.report(at, "it takes sigstore's library: pip install 'pypi-authproxy[sigstore]'")
+    _trusted_root(document, base, try_root)
     issuers = document.get("trusted_publishing", "issuers")
     for url in issuers if isinstance(issuers, dict) else ():
         where = "trusted_publishing", "issuers", url, "ca_file"
         file = document.get(*where)
         if isinstance(file, str) and not (base / file).is_file():
             document.report(where, f"there is no file {quoted(file)} beside this one: write where the certificates are")
+
+
+def _trusted_root(document: Document, base: Path, try_root: TryRoot | None) -> None:
+    at = "trusted_publishing", "attestation_root"
+    root = document.get(*at)
+    if isinstance(root, str) and not (base / root).is_file():
+        document.report(at, f"there is no file {quoted(root)} beside this one: write where the trusted root is")
+    if root is not None and find_spec("sigstore") is None:
+        document.report(at, "it takes sigstore's library: pip install 'pypi-authproxy[sigstore]'")
+    if isinstance(document.get(*at), str) and try_root is not None:
+        try:
+            try_root(base / root)
+        except ValueError as error:
+            document.report(at, f"{error}: put sigstore's trusted_root.json at {quoted(root)}, whole")
+
+
+def unverified(document: Document, packages: Sequence[PackageSection], root: str | None) -> list[Problem]:
+    """Warn of rules that require what nobody verifies."""
+    told = (
+        "attestations: what is required here is believed unseen, and anybody who may upload can write it: name "
+        "sigstore's trusted root in trusted_publishing.attestation_root"
+    )
+    asking = [number for number, each in enumerate(packages) if each.attestations is AttestationRule.REQUIRE]
+    return [document.problem(("packages", number, "attestations"), told) for number in asking if root is None]
 
 
 def shown_publisher(each: Publisher) -> dict[str, Any]:

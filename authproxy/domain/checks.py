@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
-from authproxy.domain.attestations import AttestationRule, is_of, signers
+from authproxy.domain.attestations import AttestationRule, is_of, signers, told
 from authproxy.domain.explanation import Trail
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyKind
@@ -136,12 +136,14 @@ def _attestations(question: Question, rule: PackageRule) -> Denial | str:
     jobs = listed([quoted(each.label) for each in whose]) if whose else nobody
     if not (question.whole or access.action is Action.PUSH):
         return f"no file was named; it takes one with an attestation of {jobs}"
-    found = [each for each in access.attested.found if any(is_of(each, publisher) for publisher in whose)]
+    pins = access.attested.pins
+    found = [each for each in access.attested.found if any(is_of(each, it, pins.get(it.label, {})) for it in whose)]
     if found:
         said = "verified" if found[0].verified else "as it claims, not verified"
         return f"it has an attestation of {quoted(found[0].publisher)}, {said}"
-    others = [quoted(each.publisher) for each in access.attested.found]
-    has = access.attested.flaw or (f"this has one of {listed(others)}" if others else "this has none")
+    others = access.attested.found
+    more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+    has = access.attested.flaw or (f"this has one of {told(others[0])}{more}" if others else "this has none")
     return Denial(Code.ATTESTATION, f"{rule.label} requires an attestation of {jobs}, and {has}")
 
 

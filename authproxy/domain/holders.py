@@ -6,6 +6,7 @@ what `policy.explain` would (a test holds them equal). What only a derived key m
 its key can. This room knows no store: it is handed the keys.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
@@ -34,7 +35,7 @@ _PLAIN: Final = KeyRecord(KeyId("0" * 12), "", "", "", (), (), None, 0, 0, None,
 
 def minted(publisher: Publisher) -> KeyRecord:
     """Make a key as a publisher's token would get one, to ask about; it is nobody's."""
-    return replace(_PLAIN, kind=KeyKind.MINTED, publisher=publisher.label)
+    return replace(_PLAIN, kind=KeyKind.MINTED, publisher=publisher.label, claims=json.dumps(publisher.given))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,10 @@ class Judge:
         if kind not in self._found:
             if len(self._found) >= KINDS:
                 self._found.clear()
-            plain = replace(_PLAIN, kind=key.kind, policy=key.policy, publisher=key.publisher, grants=grants)
+            whose = self.policy.publishers.get(key.publisher or "")
+            claims = None if whose is None else minted(whose).claims  # whether the key's own are these asks `holder`
+            named = {"kind": key.kind, "policy": key.policy, "publisher": key.publisher, "claims": claims}
+            plain = replace(_PLAIN, grants=grants, **named)  # type: ignore[arg-type]
             short = Lifetime(self.asked.now + 1, self.asked.now)
             who = Principal(PrincipalKind.KEY, self._address, plain, plain.id, caveats=(short,))
             self._found[kind] = self._admitted(who)

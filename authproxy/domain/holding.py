@@ -18,6 +18,7 @@ from authproxy.domain.rules import KeyPolicy, Policy, followed
 
 # One sentence for every key that does not work: a 401 does not say whether the key ever existed.
 DEAD_KEY: Final = Denial(Code.CREDENTIAL_INVALID, "the key is not valid")
+_GONE: Final = "which the configuration does not have"
 
 
 def underived(who: Principal) -> Denial | None:
@@ -41,8 +42,9 @@ def holder_of(trail: Trail, policy: Policy, question: Question) -> tuple[KeyReco
     key_policy = followed(policy, key)
     noun = "publisher" if key.kind is KeyKind.MINTED else "key policy"
     if key_policy is None:
-        gone = f"{who.name} {_follows(key)}, which the configuration does not have"
-        return trail.refused(noun, Denial(Code.NOT_ALLOWED, gone))
+        has = key.kind is KeyKind.MINTED and key.publisher in policy.publishers
+        gone = "whose ids in the configuration are others than its token had" if has else _GONE
+        return trail.refused(noun, Denial(Code.NOT_ALLOWED, f"{who.name} {_follows(key)}, {gone}"))
     trail.passed(noun, lambda: f"it {_follows(key)}")
     if not question.placed:
         return _unplaced(trail, question, key, key_policy)

@@ -151,8 +151,11 @@ def checks_of(kind: PublisherKind, said: Said, issuer: str) -> tuple[Check, ...]
 
 
 def recorded(kind: PublisherKind, checks: tuple[Check, ...], claims: Claims) -> dict[str, str]:
-    """Pick what goes on record of a token: what tells the run, and whatever was checked of an issuer we know not."""
-    paths: list[Path] = [(claim,) for claim in KINDS[kind].recorded]
+    """Pick what goes on record of a token: what tells the run, whatever was checked of an issuer we know not, and ids.
+
+    By the ids a key is told from one that was minted for whoever had the names before.
+    """
+    paths: list[Path] = [(claim,) for claim in dict.fromkeys([*KINDS[kind].recorded, *KINDS[kind].ids])]
     if kind is PublisherKind.OIDC:
         paths = list(dict.fromkeys([*paths, *(check.path for check in checks)]))
     found = ((".".join(path), written(look_up(claims, path))) for path in paths)

@@ -18,7 +18,7 @@ from typing import Final
 
 from authproxy.domain.claims import Check, Claims, Finding, Role, finding, look_up, shown_value, written
 from authproxy.domain.grants import ANY, Action, Grant, Pattern
-from authproxy.domain.publisherkinds import KINDS, PublisherKind, Said, checks_of, recorded
+from authproxy.domain.publisherkinds import KINDS, RECORDED_LENGTH, PublisherKind, Said, checks_of, recorded
 from authproxy.domain.refusal import quoted
 
 MINUTE: Final = 60
@@ -79,6 +79,11 @@ class Publisher:
         roles = [check.role for check in self.checks]
         exact = sum(check.exact for check in self.checks)
         return roles.count(Role.ID), Role.ENVIRONMENT in roles, Role.REF in roles, exact, len(self.checks)
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The ids that the file gives, as `recorded` writes them."""
+        return {claim: self.said[claim][0][:RECORDED_LENGTH] for claim in KINDS[self.kind].ids if claim in self.said}
 
     def recorded(self, claims: Claims) -> dict[str, str]:
         """Pick the claims that go on record with every upload of a key that was minted for this token."""

@@ -3,6 +3,7 @@
 This room owns the words and how one of them is read. It decides nothing: `authproxy.domain.policy` does.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -147,7 +148,13 @@ def followed(policy: Policy, key: KeyRecord) -> KeyPolicy | None:
     if key.kind is KeyKind.KEY:
         return policy.key_policies.get(key.policy)
     publisher = policy.publishers.get(key.publisher or "") if key.kind is KeyKind.MINTED else None
-    return None if publisher is None else policy_of(publisher)
+    return policy_of(publisher) if publisher is not None and _meant(publisher, key) else None
+
+
+def _meant(publisher: Publisher, key: KeyRecord) -> bool:
+    """Whether the token of a minted key had the ids that the file gives by now: its label says nothing of them."""
+    given = publisher.given
+    return not given or given.items() <= json.loads(key.claims or "{}").items()
 
 
 def rules_for(policy: Policy, project: ProjectName, index: str) -> tuple[tuple[PackageRule, ...], PackageRule | None]:

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, Update, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite takes its words, not the other way round
 
 from authproxy.domain.endings import DAY
@@ -61,6 +61,8 @@ class Swept:
     keys: int
 
 
+# They follow no key policy: by that the index on policies finds them among a million others.
+_MINTED: Final = and_(keys.c.policy == NO_POLICY, keys.c.kind == KeyKind.MINTED)
 _PIN: Final[Select[Any]] = select(pins).where(pins.c.publisher == bindparam("b_publisher"))
 _USE_UP: Final = insert(assertions).on_conflict_do_nothing()
 _GIVE_BACK: Final = delete(assertions).where(assertions.c.id == bindparam("b_id"))
@@ -74,9 +76,10 @@ _UNPIN: Final = (
     .where(pins.c.publisher == bindparam("b_publisher"))
     .values(since=bindparam("b_now"), used=None, claims=None)
 )
+_REVOKE: Final = update(keys).where(_MINTED, keys.c.revoked.is_(None)).values(revoked=bindparam("b_now"))
+_REVOKE_SOME: Final = _REVOKE.where(keys.c.id.in_(bindparam("b_ids", expanding=True)))
+_REVOKE_OF: Final = _REVOKE.where(keys.c.publisher == bindparam("b_publisher"), keys.c.expires > bindparam("b_now"))
 _OVER: Final = select(assertions.c.id).where(assertions.c.until <= bindparam("b_now"))
-# They follow no key policy: by that the index on policies finds them among a million others.
-_MINTED: Final = and_(keys.c.policy == NO_POLICY, keys.c.kind == KeyKind.MINTED)
 _ENDED: Final = select(keys.c.id).where(_MINTED, keys.c.expires <= bindparam("b_end"))
 _LIVE: Final = and_(_MINTED, keys.c.revoked.is_(None), keys.c.paused.is_(None), keys.c.expires > bindparam("b_now"))
 _COUNT: Final = select(func.count()).select_from(keys)
@@ -108,6 +111,21 @@ def burn(connection: Connection, key_id: KeyId, now: int) -> bool:
     if record is None or record.kind is not KeyKind.MINTED:
         return False
     return key_rows.change(connection, "revoke", key_id, now)
+
+
+def end(connection: Connection, revoking: Update, given: Mapping[str, object]) -> int:
+    """End minted keys, one `_REVOKE` of some kind; return how many that were."""
+    ended = connection.execute(revoking, given).rowcount
+    if ended:
+        key_rows.raise_generation(connection)
+    return ended
+
+
+def unpin(connection: Connection, label: str, now: int) -> int | None:
+    """Forget a pin and end the keys that there are by it: they may be of whoever had the names before."""
+    given = {"b_publisher": label, "b_now": now}
+    known = connection.execute(_UNPIN, given).rowcount > 0
+    return end(connection, _REVOKE_OF, given) if known else None
 
 
 def note(connection: Connection, labels: Collection[str], now: int) -> None:
@@ -167,10 +185,17 @@ class Minting:
         """Remember since when these publishers are in the configuration."""
         await self._worker.write(partial(note, labels=labels, now=now))
 
-    async def unpin(self, label: str, *, now: int) -> bool:
-        """Forget whom a publisher's names belonged to, and know it since now. False where nothing is held of it."""
-        given = {"b_publisher": label, "b_now": now}
-        return await self._worker.write(lambda connection: connection.execute(_UNPIN, given).rowcount > 0)
+    async def unpin(self, label: str, *, now: int) -> int | None:
+        """Forget whom a publisher's names belonged to, know it since now, and end its keys; return how many lived.
+
+        None where nothing is held of it.
+        """
+        return await self._worker.write(partial(unpin, label=label, now=now))
+
+    async def end(self, key_ids: Collection[KeyId], *, now: int) -> int:
+        """End some minted keys at once; return how many had not been ended before."""
+        given = {"b_ids": list(key_ids), "b_now": now}
+        return await self._worker.write(partial(end, revoking=_REVOKE_SOME, given=given))
 
     async def count(self, *, now: int) -> tuple[int, int]:
         """Count the minted keys that work, and all of which there is still a row."""

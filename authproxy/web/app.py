@@ -75,6 +75,8 @@ class App:
         taken, restart = kept(self.parts.config, config)
         if config.masters != self.parts.config.masters:
             self.parts.authority.under(masters_of(config))
+        if config.policy.publishers != self.parts.config.policy.publishers:
+            self.parts.publishers.follow(config.policy, now=self.parts.now())
         self.parts = replace(self.parts, config=taken)
         self.parts.store.webhooks.subscribe(config.wanted)
         return restart

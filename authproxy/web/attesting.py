@@ -38,7 +38,17 @@ _BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 # https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md: the issuer of the token, as DER and, older, as it is.
 _ISSUER: Final = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 _ISSUER_RAW: Final = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
+# The same page: of the repository that the run was for, and the file that it was started from; all as DER.
+_OF_RUN: Final = {
+    "source": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.12"),
+    "source_id": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.15"),
+    "owner_id": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.17"),
+    "started": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.18"),
+    "trigger": x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.20"),
+}
 _UTF8: Final = 0x0C
+# A length of DER from here on stands in the bytes behind it: 0x81 in one, 0x82 in two.
+_LONG: Final = 0x80
 
 # Raises ValueError where sigstore's library does not find the attestation good; returns the statement that was signed.
 Verify = Callable[[dict[str, Any]], bytes]
@@ -147,7 +157,8 @@ def _one(attestation: dict[str, Any], file: Artifact, sha256: str, verify: Verif
     if verify is not None and verify(attestation) != statement:
         raise ValueError("what was signed is another statement")
     predicate = _about(statement, file, sha256)
-    publisher, issuer = _identity(_certificate(attestation))
+    certificate = _certificate(attestation)
+    publisher, issuer = _identity(certificate)
     canonical = json.dumps(attestation, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return Attestation(
         sha256=hashlib.sha256(canonical.encode()).hexdigest(),
@@ -155,6 +166,7 @@ def _one(attestation: dict[str, Any], file: Artifact, sha256: str, verify: Verif
         publisher=publisher,
         issuer=issuer,
         verified=verify is not None,
+        **_run(certificate),
     )
 
 
@@ -196,12 +208,29 @@ def _identity(certificate: x509.Certificate) -> tuple[str, str]:
 
 
 def _issuer(certificate: x509.Certificate) -> str | None:
-    raw = {each.oid: each.value.value for each in certificate.extensions if _is_raw(each)}
-    der = raw.get(_ISSUER)
-    if der is not None:
-        # UTF8String with a short length: no URL of an issuer that we take has more than 127 characters here.
-        return der[2:].decode("utf-8") if der[:1] == bytes([_UTF8]) and der[1:2] == bytes([len(der) - 2]) else None
+    raw = _raw(certificate)
+    if _ISSUER in raw:
+        return _utf8(raw[_ISSUER])
     return raw[_ISSUER_RAW].decode("utf-8") if _ISSUER_RAW in raw else None
+
+
+def _run(certificate: x509.Certificate) -> dict[str, str]:
+    """What the run was for and what started it, as far as the certificate says so. Raises ValueError."""
+    raw = _raw(certificate)
+    return {name: _shown(_utf8(raw[oid]), f"{name} of the run") for name, oid in _OF_RUN.items() if raw.get(oid)}
+
+
+def _raw(certificate: x509.Certificate) -> dict[x509.ObjectIdentifier, bytes]:
+    return {each.oid: each.value.value for each in certificate.extensions if _is_raw(each)}
+
+
+def _utf8(der: bytes) -> str | None:
+    """Read a UTF8String of DER; None where it is none."""
+    if len(der) < 2 or der[0] != _UTF8:
+        return None
+    more = der[1] - _LONG if der[1] >= _LONG else 0
+    size, text = int.from_bytes(der[2 : 2 + more]) if more else der[1], der[2 + more :]
+    return text.decode("utf-8") if size == len(text) else None
 
 
 def _is_raw(extension: x509.Extension[Any]) -> bool:

@@ -55,8 +55,12 @@ class Chores:
             log.info("minted keys that ended long ago were taken away", extra={"keys": swept.keys})
 
     async def note_publishers(self) -> None:
-        """Note since when each trusted publisher is in the config: one that may create ends if nobody uses it."""
+        """Note since when each trusted publisher is in the config: one that may create ends if nobody uses it.
+
+        And end the keys of those that left it.
+        """
         parts = self._parts()
+        await parts.publishers.end_strays(now=parts.now())
         labels = frozenset(parts.policy.publishers)
         if labels - self._noted:
             await parts.store.minting.note(labels, now=parts.now())
@@ -113,8 +117,8 @@ class Chores:
                 due = loop.time() + ROUND
                 await self._tried(self.round)
             await self._tried(self.note_publishers)
-            full = self._parts().uses.full
-            waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(full.wait())]
+            events = stop, self._parts().uses.full, self._parts().publishers.changed
+            waits = [asyncio.ensure_future(each.wait()) for each in events]
             await asyncio.wait(waits, timeout=FLUSH, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()

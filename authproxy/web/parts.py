@@ -101,18 +101,20 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
         Uses(store),
         Readiness(store, backend),
         Turns(spare_threads()),
-        _publishers(config, store, stack),
+        _publishers(config, store, stack, int(clock())),
         _revocations(config, store, authority, stack),
         AnsweredReports(),
         clock,
     )
 
 
-def _publishers(config: Config, store: Store, stack: AsyncExitStack) -> Publishers:
+def _publishers(config: Config, store: Store, stack: AsyncExitStack, now: int) -> Publishers:
     keyrings = Keyrings()
     stack.push_async_callback(keyrings.close)
     throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
-    return Publishers(store, keyrings, Minter(store, prefix=config.keys.prefix), throttle)
+    publishers = Publishers(store, keyrings, Minter(store, prefix=config.keys.prefix), throttle)
+    publishers.follow(config.policy, now=now)
+    return publishers
 
 
 def _revocations(config: Config, store: Store, authority: Authority, stack: AsyncExitStack) -> Revocations:

@@ -114,7 +114,9 @@ async def _attested(parts: Parts, form: Form, access: Access) -> Access:
     if field is None or access.artifact is None:
         return access
     trusted = parts.config.trusted_publishing
-    return replace(access, attested=await parts.attesting.read(field, access.artifact, access.sha256 or "", trusted))
+    attested = await parts.attesting.read(field, access.artifact, access.sha256 or "", trusted)
+    pins = {label: pin.claims for label, pin in (await parts.store.minting.pins()).items() if pin.claims}
+    return replace(access, attested=replace(attested, pins=pins))
 
 
 def _holds_no_key(form: Form, prefix: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import Cli
+from tests.peers.attested import Sigstore
 
 SECRET = "hunter2-of-the-index"  # the backend's password in the fixture
 
@@ -80,3 +81,21 @@ def test_a_file_that_is_not_there_is_a_failure(cli: Cli, tmp_path: Path) -> None
         ran = cli("config", "check", "--config", path)
         assert (ran.status, ran.stdout) == (1, "")
         assert str(path) in ran.stderr
+
+
+def test_attestations_and_their_root(config_file: Path, cli: Cli) -> None:
+    """What nobody verifies is warned of, by `doctor` too; what cannot be a trusted root is a problem of the file."""
+    text = config_file.read_text().replace('"acme-*", require: key', '"acme-*", require: key, attestations: require')
+    config_file.write_text(text)
+    ran = cli("config", "check")
+    assert (ran.status, "attestations: what is required here is believed unseen" in ran.stdout) == (0, True)
+    warned = [each for each in cli("doctor", "--json").json["checks"] if "believed unseen" in each["sentence"]]
+    assert [each["verdict"] for each in warned] == ["warning"]
+    config_file.write_text(text + "trusted_publishing: {attestation_root: root.json}\n")
+    config_file.with_name("root.json").write_text("{}")
+    ran = cli("config", "check")
+    assert (ran.status, "the proxy's trusted root cannot be read" in ran.stdout) == (3, True)
+    [found] = cli("doctor", "--json").json["checks"]
+    assert (found["verdict"], "trusted root cannot be read" in found["sentence"]) == ("problem", True)
+    Sigstore().write_root(config_file.with_name("root.json"))
+    assert cli("config", "check", "--json").json["warnings"] == []

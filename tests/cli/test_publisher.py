@@ -167,7 +167,8 @@ def test_a_moved_name_is_told_and_unpinned(trusting: Path, cli: Cli) -> None:
     assert ran.status == 3
     assert "✗ repository_id is '74' and was '11' at first use" in ran.stdout
     ran = cli("publisher", "unpin", *CORE.split())
-    assert (ran.status, ran.stdout) == (0, f"unpinned {CORE}: it was repository_id 11, repository_owner_id 65\n")
+    were = "it was repository_id 11, repository_owner_id 65; no live keys of it were revoked"
+    assert (ran.status, ran.stdout) == (0, f"unpinned {CORE}: {were}\n")
     assert cli("publisher", "test", "--claims", claims_file(trusting.parent)).status == 0
     shown = cli("publisher", "unpin", CORE, "--json").json
     assert (shown["publisher"], shown["unpinned"], shown["was"], shown["configured"]) == (CORE, True, {}, True)
@@ -187,3 +188,21 @@ def test_what_cannot_be_unpinned(trusting: Path, cli: Cli) -> None:
     assert (ran.status, ran.stdout) == (1, "")
     assert "there is no publisher 'github acme/core': `authproxy publisher list`" in ran.stderr
     assert cli("publisher", "unpin").status == 2
+
+
+def test_unpinning_revokes_the_keys_that_there_are(trusting: Path, cli: Cli) -> None:
+    """They may be of whoever had the name before; how many they were is said."""
+    now = int(time.time())
+    pin(trusting, CORE, now - 100, now - 50, repository_id="11")
+    with closing(sqlite3.connect(trusting.parent / "authproxy.db")) as connection, connection:
+        for number in range(3):
+            row = (f"Minted{number:06}", CORE, now, now + 900 * (number - 1), CORE)
+            connection.execute(
+                "INSERT INTO keys (id, owner, note, policy, grants, networks, used, created, expires, kind, derive_only, "
+                "publisher) VALUES (?, ?, '', '', '[]', '[]', 0, ?, ?, 'minted', 0, ?)",
+                row,
+            )
+    assert cli("publisher", "unpin", CORE).stdout.endswith("; 1 live key of it was revoked\n")
+    assert cli("publisher", "unpin", CORE, "--json").json["revoked"] == 0
+    states = [each["state"] for each in cli("key", "list", "--minted", "--json").json]
+    assert sorted(states) == ["expired", "expired", "revoked"]

@@ -14,6 +14,7 @@ import pytest
 
 from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli
+from tests.peers.attested import Sigstore
 from tests.peers.masters import with_master
 
 DEADLINE = 40.0
@@ -146,3 +147,24 @@ def test_a_warning_does_not_keep_it_from_starting(config_file: Path) -> None:
         _wait(log, process, lambda text: '"listening"' in text)
         assert _events(log)[0]["level"] == "warning"
         assert "backend-password" in str(_events(log)[0]["message"])
+
+
+def test_a_trusted_root_that_is_none_is_noticed_at_once(config_file: Path) -> None:
+    """On SIGHUP the old file stays in force, and no server starts with it; not the first upload finds out."""
+    good, root = config_file.read_text(), config_file.with_name("trusted_root.json")
+    root.write_text("{}")
+    bad = good + "trusted_publishing: {attestation_root: trusted_root.json}\n"
+    said = "the proxy's trusted root cannot be read: put sigstore's trusted_root.json at 'trusted_root.json', whole"
+    with _serving(config_file) as (process, log):
+        _wait(log, process, lambda text: '"listening"' in text)
+        config_file.write_text(bad)
+        process.send_signal(signal.SIGHUP)
+        assert said in _wait(log, process, lambda text: "the old one stays in force" in text)
+        process.terminate()
+        assert process.wait(DEADLINE) == 0
+    with _serving(config_file) as (process, log):
+        assert process.wait(DEADLINE) == 1
+        assert said in log.read_text()
+    Sigstore().write_root(root)
+    with _serving(config_file) as (process, log):
+        _wait(log, process, lambda text: '"listening"' in text)

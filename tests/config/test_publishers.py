@@ -245,6 +245,28 @@ def test_the_trusted_root_of_attestations(tmp_path: Path, monkeypatch: pytest.Mo
     told = shown(config)
     assert told["trusted_publishing"]["attestation_root"] == str(tmp_path / "root.json")
     assert told["packages"][0]["attestations"] == "require"
+    assert load(path, {}, try_root=Path.read_text).warnings == ()
+
+    def no_root(_: Path) -> None:
+        raise ValueError("the proxy's trusted root cannot be read")
+
+    with pytest.raises(ConfigProblems, match=r":4:\d+: the proxy's trusted root cannot be read: put sigstore's"):
+        load(path, {}, try_root=no_root)
     monkeypatch.setattr("authproxy.config.publishers.find_spec", lambda _: None)
     with pytest.raises(ConfigProblems, match=r"pip install 'pypi-authproxy\[sigstore\]'"):
         load(path, {})
+
+
+def test_attestations_that_nobody_verifies_are_warned_of(tmp_path: Path) -> None:
+    """At the rule that requires them: anybody who may upload can write one that claims anything."""
+    rules = "packages: [{match: a, attestations: require}, {match: b, attestations: require}, {match: '*'}]\n"
+    path = tmp_path / "authproxy.yaml"
+    path.write_text(LEAST + rules)
+    first, second = load(path, {}).warnings
+    assert (first.line, second.line) == (4, 4)
+    assert first.column < second.column
+    assert "believed unseen" in first.sentence
+    assert "trusted_publishing.attestation_root" in first.sentence
+    (tmp_path / "root.json").touch()
+    path.write_text(f"{LEAST}{rules}trusted_publishing: {{attestation_root: root.json}}\n")
+    assert load(path, {}).warnings == ()

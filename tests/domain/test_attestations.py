@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from authproxy.domain.attestations import NOTHING, Attestation, Attested, is_of, job_of, read_written, signers, written
+from authproxy.domain.attestations import (
+    NOTHING,
+    Attestation,
+    Attested,
+    is_of,
+    job_of,
+    read_written,
+    signers,
+    told,
+    written,
+)
 from authproxy.domain.grants import Pattern
 from authproxy.domain.names import project_name
 from authproxy.domain.publisherkinds import PublisherKind
@@ -22,7 +32,12 @@ AT_HOME = publisher(
     issuer="https://git.acme.test/_services/token",
 )
 AT_GOOGLE = publisher(PublisherKind.GOOGLE, {"email": ("ci@acme.test",)}, packages=CORE)
-SIGNED = Attestation("00", "publish", "https://github.com/acme/core/.github/workflows/release.yml@refs/tags/v1", GITHUB)
+CORE_URL = "https://github.com/acme/core"
+JOB = f"{CORE_URL}/.github/workflows/release.yml@refs/tags/v1"
+SIGNED = Attestation(
+    "00", "publish", JOB, GITHUB, source=CORE_URL, source_id="74", owner_id="65", started=JOB, trigger="push"
+)
+EVIL = "https://github.com/evil/core"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +91,72 @@ SIGNED = Attestation("00", "publish", "https://github.com/acme/core/.github/work
 )
 def test_whose_it_is(whose: Publisher, uri: str, issuer: str, is_theirs: bool) -> None:
     """The project and the file that the publisher names, at any ref; the issuer to the letter."""
-    assert is_of(replace(SIGNED, publisher=uri, issuer=issuer), whose) is is_theirs
+    source = uri.partition("/.github/")[0].partition("//.")[0]
+    signed = replace(SIGNED, publisher=uri, issuer=issuer, source=source, started=uri)
+    assert is_of(signed, whose, {}) is is_theirs
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_theirs"),
+    [
+        pytest.param({}, True, id="its own run"),
+        pytest.param({"source": "https://GitHub.com/ACME/core"}, True, id="a name in capitals"),
+        pytest.param({"source": EVIL}, False, id="for another repository"),
+        pytest.param({"source": CORE_URL + "-evil"}, False, id="for one whose name goes on"),
+        pytest.param({"source": CORE_URL + "/"}, False, id="for one with a slash"),
+        pytest.param({"source": None}, False, id="for none"),
+        pytest.param({"started": JOB.replace("release", "ci")}, True, id="started by another file of its own"),
+        pytest.param({"started": JOB.replace("acme", "evil")}, False, id="started by another repository's file"),
+        pytest.param({"started": CORE_URL + "-evil/.github/workflows/x.yml@y"}, False, id="whose name goes on"),
+        pytest.param({"started": None}, False, id="started by none"),
+        pytest.param({"trigger": "release"}, True, id="for a release"),
+        pytest.param({"trigger": "pull_request_target"}, False, id="for a stranger's proposal"),
+        pytest.param({"trigger": None}, False, id="for no event"),
+    ],
+)
+def test_what_its_run_was_for(changes: dict[str, str | None], is_theirs: bool) -> None:
+    """A reusable workflow that another repository calls signs with the name of ours, and counts for nothing."""
+    assert is_of(replace(SIGNED, **changes), AT_GITHUB, {}) is is_theirs  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_theirs"),
+    [
+        pytest.param({}, True, id="its ids"),
+        pytest.param({"source_id": "75"}, False, id="a repository that has the name now"),
+        pytest.param({"owner_id": "66"}, False, id="an owner that has the name now"),
+        pytest.param({"source_id": None}, False, id="no id of the repository"),
+        pytest.param({"owner_id": None}, False, id="no id of the owner"),
+    ],
+)
+def test_ids_that_are_known_must_be_there(changes: dict[str, str | None], is_theirs: bool) -> None:
+    """Those of the file as those of first use."""
+    signed = replace(SIGNED, **changes)  # type: ignore[arg-type]
+    said = {"repository_id": ("74",), "repository_owner_id": ("65",)}
+    given = publisher(PublisherKind.GITHUB, AT_GITHUB.said | said, packages=CORE)
+    assert is_of(signed, given, {}) is is_theirs
+    assert is_of(signed, AT_GITHUB, {"repository_id": "74", "repository_owner_id": "65"}) is is_theirs
+    assert is_of(signed, AT_GITHUB, {}), "where none are known, names decide"
+
+
+def test_the_ids_of_gitlab() -> None:
+    """Its project and its namespace."""
+    uri = "https://gitlab.com/acme/core//.gitlab-ci.yml@refs/heads/main"
+    ours = replace(
+        SIGNED, publisher=uri, issuer="https://gitlab.com", source="https://gitlab.com/acme/core", started=uri
+    )
+    assert is_of(ours, AT_GITLAB, {"project_id": "74", "namespace_id": "65"})
+    assert not is_of(ours, AT_GITLAB, {"project_id": "65", "namespace_id": "74"})
+
+
+def test_what_a_person_is_told_of_one() -> None:
+    """Who signed, and for whom: the name alone looks right where it is not."""
+    assert told(SIGNED) == f"'{JOB}' for '{CORE_URL}' (id '74', owner '65')"
+    called = replace(SIGNED, source=EVIL, source_id=None, owner_id=None, started="x")
+    assert told(called).endswith(f" for '{EVIL}', started by 'x'")
+    person = Attestation("00", "publish", "me@acme.test", "x")
+    assert told(person) == "'me@acme.test' for no repository, for no event"
+    assert told(replace(person, trigger="pull_request_target")).endswith(", for a 'pull_request_target'")
 
 
 def test_whose_count_for_a_package() -> None:
@@ -99,4 +179,12 @@ def test_what_goes_on_record() -> None:
         "publisher": SIGNED.publisher,
         "issuer": GITHUB,
         "verified": False,
+        "source": CORE_URL,
+        "source_id": "74",
+        "owner_id": "65",
+        "started": JOB,
+        "trigger": "push",
     }
+    person = Attestation("00", "publish", "me@acme.test", GITHUB)
+    assert json.loads(written([person]) or "")[0].keys() == {"sha256", "predicate", "publisher", "issuer", "verified"}
+    assert read_written(written([person])) == Attested((person,))

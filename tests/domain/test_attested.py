@@ -18,8 +18,16 @@ from tests.domain.trusted import github, gitlab
 CORE = github()
 OTHERS = PackageRule("packages[1] *", pattern("*"))
 RELEASE = KeyPolicy("release", (github(packages=(pattern("*"),)).grant,), None)
+JOB = "https://github.com/acme/core/.github/workflows/release.yml@refs/tags/v1"
 SIGNED = Attestation(
-    "00", "publish", "https://github.com/acme/core/.github/workflows/release.yml@refs/tags/v1", CORE.issuer
+    "00",
+    "publish",
+    JOB,
+    CORE.issuer,
+    source="https://github.com/acme/core",
+    source_id="74",
+    started=JOB,
+    trigger="push",
 )
 ASKS = PackageRule("packages[0] acme-core", pattern("acme-core"), attestations=AttestationRule.REQUIRE)
 
@@ -45,6 +53,11 @@ def attested(*found: Attestation, flaw: str | None = None) -> Access:
             attested(replace(SIGNED, publisher="me@a.test")), "this has one of 'me@a.test'", id="somebody else's"
         ),
         pytest.param(attested(replace(SIGNED, issuer="https://evil.test")), "this has one of", id="another issuer's"),
+        pytest.param(
+            attested(replace(SIGNED, publisher="x"), replace(SIGNED, source="https://github.com/evil/core")),
+            "this has one of 'x' for 'https://github.com/acme/core' (id '74')",
+            id="a workflow of ours that another repository called",
+        ),
         pytest.param(attested(flaw="what was sent counts for nothing: x"), "and what was sent counts", id="a flaw"),
     ],
 )
@@ -58,6 +71,15 @@ def test_a_package_may_require_an_attestation(access: Access, words: str | None)
             assert isinstance(answered, Denial)
             assert answered.code is Code.ATTESTATION
             assert words in answered.reason
+
+
+def test_whom_the_names_belonged_to_counts() -> None:
+    """An attestation of whoever registered the name again is none of the publisher's."""
+    policy = world(CORE, rules=(ASKS, OTHERS))
+    for first, admitted in (("74", True), ("73", False)):
+        pinned = Attested((SIGNED,), pins={CORE.label: {"repository_id": first}})
+        access = replace(upload("acme_core-1.0.tar.gz"), attested=pinned)
+        assert isinstance(decide(policy, holder(key()), access, now=NOW), Admission) is admitted
 
 
 def test_nobody_can_sign_for_a_package_without_a_publisher() -> None:

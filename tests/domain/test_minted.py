@@ -1,5 +1,6 @@
 """Minted keys in every decision: they follow their publisher, and packages may ask for one."""
 
+import json
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -94,6 +95,38 @@ def test_a_publisher_that_left_the_file_ends_its_keys(record: KeyRecord, told: s
     assert told in refused.reason
     assert refused.code is Code.NOT_ALLOWED
     assert followed(world(CORE), record) is None
+
+
+IDS = {"repository_id": "74", "repository_owner_id": "65"}
+
+
+@pytest.mark.parametrize(
+    ("said", "claims", "follows"),
+    [
+        pytest.param({}, None, True, id="none are asked"),
+        pytest.param({"repository_id": "74"}, json.dumps(IDS | {"ref": "x"}), True, id="those of its token"),
+        pytest.param(IDS, json.dumps(IDS), True, id="both"),
+        pytest.param({"repository_id": "75"}, json.dumps(IDS), False, id="another repository that has the name"),
+        pytest.param({**IDS, "repository_owner_id": "66"}, json.dumps(IDS), False, id="another owner"),
+        pytest.param({"repository_id": "74"}, '{"repository":"acme/core"}', False, id="its token's are not known"),
+        pytest.param({"repository_id": "74"}, None, False, id="nothing is known of its token"),
+    ],
+)
+def test_ids_that_came_into_the_file_later_hold_for_keys_that_there_are(
+    said: dict[str, str], claims: str | None, follows: bool
+) -> None:
+    """The label says nothing of them, so a key of whoever had the name before would follow it."""
+    policy, record = world(github(**said)), minted_key(claims=claims)
+    assert (followed(policy, record) is not None) is follows
+    answered = answer(policy, holder(record))
+    assert isinstance(answered, Admission) is follows
+    if not follows:
+        assert isinstance(answered, Denial)
+        assert answered.reason.endswith("', whose ids in the configuration are others than its token had")
+    asked = Asked(Access(Action.UPLOAD, "", ProjectName("acme-core")), NOW)
+    judge = Judge(policy, asked)
+    assert (judge.holder(record) is not None) is follows
+    assert [each.label for each, _ in judge.publishers()] == [CORE.label], "its next token gets one that may"
 
 
 def test_a_canary_follows_nothing() -> None:

@@ -112,7 +112,7 @@ def test_the_host_of_an_issuer(issuer: str, host: str) -> None:
 
 
 def test_what_goes_on_record() -> None:
-    """What tells the run; nothing that is missing, and of a long claim the beginning."""
+    """What tells the run, and the ids; nothing that is missing, and of a long claim the beginning."""
     claims = github("https://x", "y", NOW)
     assert recorded(PublisherKind.GITHUB, (), claims) == {
         "repository": "acme/core",
@@ -122,9 +122,12 @@ def test_what_goes_on_record() -> None:
         "run_id": "9876543210",
         "run_attempt": "1",
         "environment": "pypi",
+        "repository_id": "74",
+        "repository_owner_id": "65",
     }
     assert "environment" not in recorded(PublisherKind.GITHUB, (), claims | {"environment": ""})
-    assert recorded(PublisherKind.GITLAB, (), gitlab("https://x", "y", NOW))["pipeline_id"] == "574"
+    at_gitlab = recorded(PublisherKind.GITLAB, (), gitlab("https://x", "y", NOW))
+    assert (at_gitlab["pipeline_id"], at_gitlab["project_id"], at_gitlab["namespace_id"]) == ("574", "20", "72")
     assert recorded(PublisherKind.GOOGLE, (), {"email": "a" * 500}) == {"email": "a" * RECORDED_LENGTH}
 
 

@@ -24,6 +24,8 @@ JOB = "https://github.com/acme/core/.github/workflows/release.yml@refs/tags/v1.0
 PUBLISH = "https://docs.pypi.test/attestations/publish/v1"
 TYPE = "application/vnd.in-toto+json"
 ISSUER = "1.3.6.1.4.1.57264.1.8"
+# Of the repository that the run was for, and the file that it was started from (sigstore/fulcio, docs/oid-info.md).
+SOURCE, SOURCE_ID, OWNER_ID, BUILD, TRIGGER = (f"1.3.6.1.4.1.57264.1.{each}" for each in (12, 15, 17, 18, 20))
 SCTS = "1.3.6.1.4.1.11129.2.4.2"
 SHA256 = ec.ECDSA(hashes.SHA256())
 
@@ -43,7 +45,14 @@ def der(key: ec.EllipticCurvePrivateKey) -> bytes:
 def octets_of(tag: int, value: bytes) -> bytes:
     """DER with a length of up to 65,535."""
     size = len(value)
-    return bytes([tag, size]) + value if size < 128 else bytes([tag, 0x82]) + size.to_bytes(2) + value
+    long = b"\x81" + bytes([size]) if size < 256 else b"\x82" + size.to_bytes(2)
+    return bytes([tag]) + (bytes([size]) if size < 128 else long) + value
+
+
+def extensions_of(job: str, issuer: str) -> dict[str, str]:
+    """What Fulcio writes into the certificate of a job whose own repository has the file that it runs."""
+    source = job.partition("/.github/")[0]
+    return {ISSUER: issuer, SOURCE: source, SOURCE_ID: "74", OWNER_ID: "65", BUILD: job, TRIGGER: "push"}
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -92,13 +101,21 @@ class Sigstore:
         path.write_text(json.dumps(document), encoding="utf-8")
         return path
 
-    def attestation(self, package: Package, job: str = JOB, issuer: str = GITHUB, **changes: Any) -> dict[str, Any]:
-        """What a job says of a file, signed. `changes` are of the statement."""
+    def attestation(
+        self,
+        package: Package,
+        job: str = JOB,
+        issuer: str = GITHUB,
+        extensions: dict[str, str | None] | None = None,
+        **changes: Any,
+    ) -> dict[str, Any]:
+        """What a job says of a file, signed. `extensions` are changes of the certificate, `changes` of the statement."""
         subject = {"name": package.filename, "digest": {"sha256": package.sha256}}
-        said = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": PUBLISH}
-        payload = json.dumps(said | {"predicate": None} | changes).encode()
+        statement = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": PUBLISH}
+        payload = json.dumps(statement | {"predicate": None} | changes).encode()
         key = new_key()
-        certificate = self._certificate(key, job, issuer)
+        said = extensions_of(job, issuer) | (extensions or {})
+        certificate = self._certificate(key, job, {oid: text for oid, text in said.items() if text is not None})
         signed = b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
         signature = b64(key.sign(signed, SHA256))
         return {
@@ -110,7 +127,7 @@ class Sigstore:
             "envelope": {"statement": b64(payload), "signature": signature},
         }
 
-    def _certificate(self, key: ec.EllipticCurvePrivateKey, job: str, issuer: str) -> x509.Certificate:
+    def _certificate(self, key: ec.EllipticCurvePrivateKey, job: str, said: dict[str, str]) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = (
             x509.CertificateBuilder(self.name, x509.Name([]), key.public_key(), x509.random_serial_number())
@@ -122,8 +139,9 @@ class Sigstore:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.authority.public_key()), critical=False
             )
             .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(job)]), critical=True)
-            .add_extension(_raw(ISSUER, octets_of(0x0C, issuer.encode())), critical=False)
         )
+        for oid, text in said.items():
+            builder = builder.add_extension(_raw(oid, octets_of(0x0C, text.encode())), critical=False)
         promise = self._promise(builder.sign(self.authority, hashes.SHA256()).tbs_certificate_bytes)
         return builder.add_extension(_raw(SCTS, promise), critical=False).sign(self.authority, hashes.SHA256())
 

@@ -109,9 +109,31 @@ async def test_publishers_are_noted_once(store: Store) -> None:
     await store.minting.mint(asked(), now=NOW + 5)
     await store.minting.note(["a", "b", LABEL], now=NOW + 100)
     assert await store.minting.pins() == {"a": Pin(NOW), "b": Pin(NOW + 100), LABEL: Pin(NOW, NOW + 5, IDS)}
-    assert await store.minting.unpin(LABEL, now=NOW + 200) is True
-    assert await store.minting.unpin("nobody", now=NOW + 200) is False
+    assert await store.minting.unpin(LABEL, now=NOW + 200) == 1
+    assert await store.minting.unpin("nobody", now=NOW + 200) is None
     assert (await store.minting.pins())[LABEL] == Pin(NOW + 200)
+
+
+async def test_unpinning_ends_the_keys_that_there_are(store: Store) -> None:
+    """Of that publisher, and those that live; whoever remembers one sees that it has changed."""
+    await store.minting.mint(asked(), now=NOW)
+    await store.minting.mint(asked(2, seen=IDS, pin=None, record=minted(2, expires=NOW + 100)), now=NOW)
+    other = asked(3, publisher="b", record=minted(3, publisher="b"))
+    await store.minting.mint(other, now=NOW)
+    before = store.generation()
+    assert await store.minting.unpin(LABEL, now=NOW + 200) == 1
+    assert store.generation() > before
+    states = [(each.revoked, each.publisher) for each in await listed(store, kinds={KeyKind.MINTED})]
+    assert states == [(NOW + 200, LABEL), (None, LABEL), (None, "b")]
+    assert await store.minting.unpin(LABEL, now=NOW + 300) == 0
+
+
+async def test_only_minted_keys_are_ended(store: Store) -> None:
+    """Some at once; another one stays, and the first time stays."""
+    await store.minting.mint(asked(), now=NOW)
+    assert await store.minting.end([minted().id, ID, KeyId("Nobody000000")], now=NOW + 5) == 1
+    assert await store.minting.end([minted().id], now=NOW + 6) == 0
+    assert [each.revoked for each in await listed(store)] == [None, NOW + 5]
 
 
 async def test_what_is_over_is_swept(store: Store, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:

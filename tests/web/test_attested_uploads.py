@@ -1,13 +1,15 @@
 """An upload with attestations through the proxy: on record with it, required where a rule says so, and passed on."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from authproxy.domain.attestations import Attestation
-from tests.peers.attested import GITHUB, JOB, Sigstore
+from tests.peers.attested import BUILD, GITHUB, JOB, OWNER_ID, SOURCE, SOURCE_ID, TRIGGER, Sigstore
 from tests.peers.forms import Part, body_of, parts_of, post
 from tests.peers.issuer import LocalIssuer
 from tests.peers.recording import RecordingIndex
@@ -77,6 +79,28 @@ async def test_they_are_verified_where_there_is_a_root(
         pytest.param({"job": JOB.replace("acme/core", "evil/core")}, "and this has one of", id="another repository"),
         pytest.param({"job": JOB.replace("release", "other")}, "and this has one of", id="another workflow"),
         pytest.param({"issuer": "https://evil.test"}, "and this has one of", id="another issuer"),
+        # A reusable workflow of ours that another repository calls: the name in the certificate is the one of ours.
+        pytest.param(
+            {
+                "extensions": {
+                    SOURCE: "https://github.com/evil/core",
+                    SOURCE_ID: "666",
+                    OWNER_ID: "13",
+                    BUILD: "https://github.com/evil/core/.github/workflows/evil.yml@refs/heads/main",
+                }
+            },
+            "for 'https://github.com/evil/core' (id '666', owner '13')",
+            id="a workflow of ours that another repository called",
+        ),
+        pytest.param(
+            {"extensions": {BUILD: "https://github.com/evil/core/.github/workflows/evil.yml@refs/heads/main"}},
+            "started by 'https://github.com/evil/core/.github/workflows/evil.yml@refs/heads/main'",
+            id="a run that another repository's workflow started",
+        ),
+        pytest.param(
+            {"extensions": {TRIGGER: "pull_request_target"}}, "for a 'pull_request_target'", id="a stranger's proposal"
+        ),
+        pytest.param({"extensions": {SOURCE: None}}, "for no repository", id="of no repository"),
         pytest.param({"subject": []}, "statement about one file", id="another statement"),
     ],
 )
@@ -97,6 +121,20 @@ async def test_what_does_not_count_is_refused_where_one_is_required(
         assert (answer.status, words in answer.text) == (403, True), answer.text
         assert "requires an attestation of" in answer.text
     recording.assert_saw_nothing()
+
+
+async def test_the_ids_of_first_use_count(
+    tmp_path: Path, recording: RecordingIndex, issuer: LocalIssuer, sigstore: Sigstore
+) -> None:
+    """A repository that has the name now and another id signs for nobody."""
+    root = sigstore.write_root(tmp_path / "trusted_root.json")
+    async with published(tmp_path, recording.url, issuer, **settings(issuer, root, attestations="require")) as desk:
+        pins = '{"repository_id": "74", "repository_owner_id": "65"}'
+        with closing(sqlite3.connect(tmp_path / "authproxy.db")) as connection, connection:
+            connection.execute("UPDATE pins SET claims = ? WHERE publisher = 'github acme/core release.yml'", (pins,))
+        answer = await send(desk, sigstore.attestation(CORE, extensions={SOURCE_ID: "75"}))
+        assert (answer.status, "(id '75', owner '65')" in answer.text) == (403, True), answer.text
+        assert (await send(desk, sigstore.attestation(CORE))).status == 200
 
 
 async def test_what_cannot_be_read_passes_where_none_is_required(

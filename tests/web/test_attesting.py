@@ -20,7 +20,7 @@ from authproxy.domain.attestations import NOTHING, Attested
 from authproxy.domain.names import artifact
 from authproxy.web import attesting
 from authproxy.web.attesting import FIELD_LIMIT, Attesting, verifier_of
-from tests.peers.attested import GITHUB, JOB, PUBLISH, Sigstore
+from tests.peers.attested import GITHUB, JOB, OWNER_ID, PUBLISH, SOURCE, Sigstore
 from tests.peers.packages import Package, sdist, wheel
 
 CORE = wheel("acme-core")
@@ -54,6 +54,37 @@ async def test_what_one_claims(sigstore: Sigstore) -> None:
     assert (await read(json.dumps([shuffled], indent=3))).found == (found,)
     other = await read([sigstore.attestation(CORE)])
     assert other.found[0].sha256 != found.sha256
+
+
+async def test_what_the_run_was_for(sigstore: Sigstore) -> None:
+    """The repository, its ids and the file that started it, however long; None for what is not there."""
+    long = f"https://github.com/{'x' * 90}/{'y' * 100}"
+    for size in (long, long + "z" * 100):
+        [found] = (await read([sigstore.attestation(CORE, extensions={SOURCE: size, OWNER_ID: None})])).found
+        assert (found.source, found.source_id, found.owner_id, found.started) == (size, "74", None, JOB)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 501, "\x1b[2J"], ids=["empty", "long", "an escape sequence"])
+async def test_a_repository_that_is_none(sigstore: Sigstore, text: str) -> None:
+    """Counts for nothing, as a name of the job does that is none."""
+    found = await read([sigstore.attestation(CORE, extensions={SOURCE: text})])
+    assert (found.found, "source of the run is no text" in (found.flaw or "")) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("der", "expected"),
+    [
+        (b"", None),
+        (b"\x0c", None),
+        (b"\x0c\x01a", "a"),
+        (b"\x16\x01a", None),
+        (b"\x0c\x02a", None),
+        (b"\x0c\x82a", None),
+    ],
+)
+def test_a_text_of_a_certificate(der: bytes, expected: str | None) -> None:
+    """One UTF8String and nothing behind it."""
+    assert attesting._utf8(der) == expected
 
 
 async def test_an_upload_without_any() -> None:

@@ -1,14 +1,18 @@
 """From a verified token to a key: whose it is, what is pinned, and what goes on record; no HTTP here."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from authproxy.authority.minting import Minted, Minter
+from authproxy.domain.keys import KeyRecord
 from authproxy.domain.publishers import Pin
-from authproxy.oidc import TokenCode, TokenRefused
-from authproxy.store import NotMinted
+from authproxy.oidc import Keyrings, TokenCode, TokenRefused
+from authproxy.store import NotMinted, StoreError
+from authproxy.store.minting import Minting
 from authproxy.web import publishers as room
+from authproxy.web.publishers import Publishers
 from tests.web.published import Published, publisher, trusting
 
 IDS = {"repository_id": "74", "repository_owner_id": "65"}
@@ -71,6 +75,41 @@ async def test_a_reload_is_followed(desk: Published) -> None:
     with pytest.raises(TokenRefused, match="another"):
         await minted(desk)
     await minted(desk, aud="another")
+
+
+async def test_keys_are_held_against_each_config_that_was_in_force(
+    desk: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the store was away meanwhile, and against what was minted while the config changed."""
+    parts, now = desk.running.app.parts, int(desk.clock.now)
+    mine = Publishers(parts.store, Keyrings(), parts.publishers.minter, parts.publishers.throttle)
+    kept, gone = (await minted(desk)).record, replace(parts.policy, publishers={})
+    mine.follow(parts.policy, now=now)
+    await mine.end_strays(now=now)
+    mine.follow(gone, now=now)
+
+    async def away(_minting: Minting, *_: object, **__: object) -> int:
+        raise StoreError("it is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Minting, "end", away)
+        with pytest.raises(StoreError):
+            await mine.end_strays(now=now)
+    assert await revoked(desk, kept) is None
+    await mine.end_strays(now=now + 1)
+    assert await revoked(desk, kept) == now + 1
+    late = (await minted(desk)).record
+    desk.clock.now += 1
+    new = (await minted(desk)).record
+    await mine.end_strays(now=now + room.UNDER_WAY)
+    assert await revoked(desk, late) == now + room.UNDER_WAY
+    assert await revoked(desk, new) is None, "by a config that came later"
+
+
+async def revoked(desk: Published, key: KeyRecord) -> int | None:
+    found = await desk.running.app.parts.store.key(key.id)
+    assert found is not None
+    return found.revoked
 
 
 async def test_the_keys_of_an_issuer_are_fetched_once(desk: Published) -> None:

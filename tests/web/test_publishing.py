@@ -137,12 +137,32 @@ async def test_a_publisher_that_may_create_ends_unused(desk: Published) -> None:
 
 
 async def test_a_publisher_that_left_the_config_ends_its_keys(desk: Published) -> None:
-    """At once, though the key lives on in the store."""
+    """At once, and for good: when it comes back it gets new ones."""
     key = await desk.key()
     desk.reload(**trusting(desk.issuer, publisher(desk.issuer, repository="acme/other")))
-    assert (await upload(desk, key)).status == 403
+    assert (await upload(desk, key)).status in (401, 403)  # it follows nobody, and soon it is revoked
     desk.reload(**trusting(desk.issuer))
+    async with asyncio.timeout(10):
+        while desk.rows("SELECT revoked FROM keys WHERE kind = 'minted'") == [(None,)]:
+            await asyncio.sleep(0.01)
+    assert (await upload(desk, key)).status == 401
+    desk.clock.now += 1
+    assert (await upload(desk, await desk.key())).status == 200
+
+
+async def test_ids_that_come_into_the_config_end_the_keys_of_others(desk: Published) -> None:
+    """Who had the name when the key was minted is not who has it by the file."""
+    key, same = await desk.key(), publisher(desk.issuer, repository_id=74)
+    desk.reload(**trusting(desk.issuer, same))
     assert (await upload(desk, key)).status == 200
+    desk.reload(**trusting(desk.issuer, same | {"repository_id": 75}))
+    answer = await upload(desk, key)
+    assert answer.status in (401, 403), answer.text
+    desk.reload(**trusting(desk.issuer, same))
+    async with asyncio.timeout(10):
+        while desk.rows("SELECT revoked FROM keys WHERE kind = 'minted'") == [(None,)]:
+            await asyncio.sleep(0.01)
+    assert (await upload(desk, key)).status == 401
 
 
 async def test_single_use_is_one_upload(desk: Published) -> None:
