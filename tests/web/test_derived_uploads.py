@@ -10,7 +10,7 @@ import pytest
 
 from authproxy.authority import NewKey
 from authproxy.domain.caveats import Versions
-from authproxy.domain.rules import version_pattern
+from authproxy.domain.versions import version_pattern
 from authproxy.web.chores import Chores
 from tests.peers.forms import upload
 from tests.peers.masters import derived, lifetime, once, with_master
