@@ -48,6 +48,9 @@ LATEST: Final = 253_402_300_799
 ITEMS_LIMIT: Final = 100
 NONCE_BYTES: Final = 16
 SHA256_BYTES: Final = 32
+# Characters of what the record keeps of a derived key that was refused: 60 rows in a minute may be of what one thief
+# makes, for ever. It takes the digests of a release of 15 files.
+SHORT_LIMIT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +215,23 @@ def write_derivation(name: str, caveats: Iterable[Caveat]) -> str:
     return _COMPACT({"name": name, "caveats": written})
 
 
-def read_derivation(text: str) -> tuple[str, tuple[Caveat, ...]] | None:
-    """Read what `write_derivation` wrote; None where this version does not understand it."""
+def shortened(text: str) -> str:
+    """Bring what `write_derivation` wrote under SHORT_LIMIT: caveats are left out, the longest first, and counted."""
+    if len(text) <= SHORT_LIMIT:
+        return text
     written = json.loads(text)
+    caveats, left_out = written["caveats"], 0
+    while len(short := _COMPACT({**written, "left_out": left_out})) > SHORT_LIMIT:
+        caveats.remove(max(caveats, key=lambda each: len(_COMPACT(each))))
+        left_out += 1
+    return short
+
+
+def read_derivation(text: str) -> tuple[str, tuple[Caveat, ...]] | None:
+    """Read what `write_derivation` wrote; None where this version does not understand it, or some was left out."""
+    written = json.loads(text)
+    if written.get("left_out"):
+        return None
     caveats = [read_caveat(_COMPACT(each).encode("ascii")) for each in written["caveats"]]
     known = tuple(each for each in caveats if each is not None)
     return (written["name"], known) if len(known) == len(caveats) else None
