@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from authproxy.config.checks import CHECKS, read_password
+from authproxy.config.checks import CHECKS, read_password, shut_to_publishers
 from authproxy.config.leaks import leak_reports, read_report_keys
 from authproxy.config.masters import read_master_keys
 from authproxy.config.model import (
@@ -72,6 +72,7 @@ def load(path: Path, env: Mapping[str, str] = os.environ, *, secrets: bool = Tru
     config = replace(config, leak_reports=leak_reports(model.leak_reports, reporters))
     if config.nobody_reads:
         warnings.append(document.problem(("reads",), f"{NOBODY_READS}: {LET_READ}"))
+    warnings += [document.problem(("packages", at), told) for at, told in shut_to_publishers(config.policy)]
     return replace(config, warnings=(*warnings, *doubts, *worries))
 
 

@@ -178,7 +178,7 @@ def certificates_that_are_there(document: Document, base: Path) -> None:
     if isinstance(root, str) and not (base / root).is_file():
         document.report(at, f"there is no file {quoted(root)} beside this one: write where the trusted root is")
     if root is not None and find_spec("sigstore") is None:
-        document.report(at, "it takes sigstore's library: pip install 'pypi-authproxy[sigstore]'")
+        document.report(at, "it takes sigstore's library beside authproxy: pip install 'sigstore>=4.0'")
     issuers = document.get("trusted_publishing", "issuers")
     for url in issuers if isinstance(issuers, dict) else ():
         where = "trusted_publishing", "issuers", url, "ca_file"

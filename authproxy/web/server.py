@@ -19,6 +19,8 @@ from authproxy.config import Config, ConfigProblems
 from authproxy.domain.refusal import Code, Denial
 from authproxy.web.app import INTERNAL, App, running
 from authproxy.web.errors import respond
+from authproxy.web.masterkeys import tell_of_masters
+from authproxy.web.parts import masters_of
 
 log: Final = logging.getLogger("authproxy.server")
 
@@ -131,6 +133,7 @@ async def serve(config: Config, reload: Callable[[], Config], *, ready: Callable
     async with listening(config) as (app, url):
         reloading = asyncio.create_task(_reload_whenever(hangup, app, reload))
         ready(url)
+        await tell_of_masters(app.parts.store, masters_of(app.parts.config))
         await stop.wait()
         reloading.cancel()
         log.info("draining: no new connections, requests under way are finished")
@@ -152,10 +155,13 @@ async def _reload(app: App, load: Callable[[], Config]) -> None:
     except ConfigProblems as exc:
         log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
         return
+    before = app.parts.config.masters
     restart = app.reload(config)
     for each in config.warnings:
         log.warning("%s", each)
     log.info("the config was reloaded")
+    if app.parts.config.masters != before:
+        await tell_of_masters(app.parts.store, masters_of(app.parts.config))
     if restart:
         log.warning("restart for: %s", ", ".join(restart), extra={"needs_restart": restart})
 

@@ -246,5 +246,5 @@ def test_the_trusted_root_of_attestations(tmp_path: Path, monkeypatch: pytest.Mo
     assert told["trusted_publishing"]["attestation_root"] == str(tmp_path / "root.json")
     assert told["packages"][0]["attestations"] == "require"
     monkeypatch.setattr("authproxy.config.publishers.find_spec", lambda _: None)
-    with pytest.raises(ConfigProblems, match=r"pip install 'pypi-authproxy\[sigstore\]'"):
+    with pytest.raises(ConfigProblems, match=r"beside authproxy: pip install 'sigstore>=4\.0'"):
         load(path, {})
