@@ -2,11 +2,17 @@
 
 from base64 import urlsafe_b64encode
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authproxy.domain.caveats import Versions
 from authproxy.domain.chain import array, base64url, chain, mac_key, put_together, start
-from authproxy.domain.derived import parse_derived
+from authproxy.domain.derived import derive, parse_derived
+from authproxy.domain.keys import PublicId, mint
+from authproxy.domain.versions import VersionPattern
+
+TEXT = mint("apx", PublicId("Abc123XYZ7890"), bytes(32))
 
 
 @given(st.binary(max_size=100))
@@ -23,3 +29,12 @@ def test_what_is_put_together_parses() -> None:
     assert found is not None
     assert (found.unverified_public_id, found.caveats, found.tag) == ("0" * 13, caveats, tag)
     assert array(()) == b"[]"
+
+
+def test_what_takes_long_to_judge_is_not_derived() -> None:
+    """Specifiers in many caveats, or many in one; what is derived at most is read."""
+    patterns = frozenset(VersionPattern(f">{number}") for number in range(95))
+    two = derive(TEXT, [Versions(patterns)] * 2, "apx")
+    assert parse_derived(two, "apx") is not None
+    with pytest.raises(ValueError, match="some 200 things at most"):
+        derive(two, [Versions(patterns)], "apx")

@@ -204,7 +204,6 @@ async def test_whoever_burns_nothing_has_to_wait_after_some(desk: Published) -> 
         assert (await desk.post(BURN, {"token": key})).status == 202
     answers = [await desk.post(BURN, {"token": "rubbish"}) for _ in range(11)]
     assert [each.status for each in answers] == [202] * 10 + [429]
-    assert answers[-1].header("Retry-After")
 
 
 DISCOVERED = {
