@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench import bodies, derived, devpi, flood, forward_auth, keys, mint, reads, record, table, uploads
+from bench import bodies, derived, devpi, execute, flood, forward_auth, keys, mint, reads, record, table, uploads
 from bench.run import Neighbours, Run
 
 ROWS = {
@@ -20,6 +20,7 @@ ROWS = {
     "record": record.measure,
     "mint": mint.measure,
     "derived": derived.measure,
+    "exec": execute.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 FOOTER = (

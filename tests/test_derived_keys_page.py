@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from authproxy.domain.caveats import ITEMS_LIMIT, LEEWAY, Lifetime, Projects, read_caveat, tag_of
-from authproxy.domain.derived import CAVEATS_LIMIT, DERIVED_LIMIT, mac_key, parse_derived, verifies
+from authproxy.domain.derived import CAVEATS_LIMIT, COMMAS_LIMIT, DERIVED_LIMIT, mac_key, parse_derived, verifies
 from authproxy.domain.keys import PublicId, mint, parse
 from authproxy.domain.names import ProjectName
 
@@ -26,7 +26,8 @@ def test_every_caveat_of_the_table_is_read() -> None:
 def test_the_numbers_are_those_of_the_code() -> None:
     """The limits and the leeway."""
     assert f"may differ by {LEEWAY} seconds" in PAGE
-    assert f"At most {CAVEATS_LIMIT} caveats, {ITEMS_LIMIT} items in a list, and {DERIVED_LIMIT:,}\ncharacters" in PAGE
+    assert f"At most {CAVEATS_LIMIT} caveats, {ITEMS_LIMIT} items in a list, {COMMAS_LIMIT}\ncommas in all" in PAGE
+    assert f"{DERIVED_LIMIT:,} characters" in PAGE
 
 
 def test_the_program_on_the_page_derives() -> None:

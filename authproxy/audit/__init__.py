@@ -7,11 +7,12 @@ a valid key leave no row: a row costs a write to the disk, and whoever floods us
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.attestations import written
+from authproxy.domain.caveats import shortened
 from authproxy.domain.keys import KeyRecord
 from authproxy.domain.policy import Admission
 from authproxy.domain.refusal import Code, Denial, Refused
@@ -113,7 +114,9 @@ def of_key(
 
 async def record_refusal(store: Store, origin: Origin, principal: Principal, access: Access, denial: Denial) -> None:
     """Put a refusal of a known key or user on record."""
-    await store.record_refusal(entry(origin, principal, access, None), denial.code, denial.reason)
+    row = entry(origin, principal, access, None)
+    short = row if row.derived is None else replace(row, derived=shortened(row.derived))
+    await store.record_refusal(short, denial.code, denial.reason)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from authproxy.authority.canaries import Canaries
 from authproxy.authority.derived import DerivedKeys
 from authproxy.authority.hashing import DECOY, FAST, HashingPool, matches_fast
 from authproxy.authority.sealing import Unopened
-from authproxy.domain.caveats import LEEWAY, Lifetime, read_caveat, write_derivation
+from authproxy.domain.caveats import LEEWAY, Lifetime, read_caveat, shortened, write_derivation
 from authproxy.domain.derived import UnverifiedDerived, lineage, parse_derived
 from authproxy.domain.keys import KeyKind, KeyRecord, PublicId, UnverifiedKey, parse
 from authproxy.store import Derivation, Store
@@ -40,6 +40,7 @@ class Possession:
     derivation: Derivation | None = None
     written: str | None = None  # the same for the record: name and caveats, JSON
     over: bool = False
+    caveats: int = 0  # how many it has
 
     @property
     def canary(self) -> bool:
@@ -108,4 +109,16 @@ class Possessions:
         caveats = [each for each in map(read_caveat, derived.caveats) if each is not None]
         until = min((each.expires + LEEWAY for each in caveats if isinstance(each, Lifetime)), default=None)
         over = secret.dead(now) or (until is not None and now >= until) or await self._store.derivations.ended(names)
-        return Possession(record, public_id, Derivation(names[-1], until), write_derivation(names[-1], caveats), over)
+        written = shortened(write_derivation(names[-1], caveats))
+        return Possession(record, public_id, Derivation(names[-1], until), written, over, len(names))
+
+    async def listen(self, text: str, address: IPv4Address | IPv6Address, *, now: int) -> None:
+        """Raise the alarm where a text is a canary, or of one, and no more. Never hashes slowly. Raises StoreError."""
+        key = parse(text, self._prefix)
+        if key is not None:
+            record = await self._store.key(key.unverified_id)
+            self._canaries.look(record, key, address, now)
+            if record is None or record.kind is not KeyKind.CANARY:
+                matches_fast(DECOY, key.secret.reveal())  # a canary must not take longer than a key
+        elif (derived := parse_derived(text, self._prefix)) is not None:
+            await self._derivations.look(derived, address, now)

@@ -63,6 +63,11 @@ class Masters:
         self._ciphers = {master_id(each): AESGCM(each) for each in (*former, *([current] if current else []))}
         self.head: Final = None if current is None else VERSION + master_id(current)
 
+    @property
+    def heads(self) -> frozenset[bytes]:
+        """How all begins that one of them opens."""
+        return frozenset(VERSION + each for each in self._ciphers)
+
     def seal(self, public_id: PublicId, mac_key: bytes) -> bytes | None:
         """Seal a MAC key; None where there is no master key to seal it under."""
         if self.head is None:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,7 +21,10 @@ from authproxy.domain.caveats import NONCE_BYTES
 from authproxy.domain.derived import derived_name, parse_derived
 from authproxy.domain.grants import Action, index_name
 from authproxy.domain.names import ProjectName, project_name
-from authproxy.domain.rules import Network, VersionPattern, version_pattern
+from authproxy.domain.versions import VersionPattern, version_pattern
+
+if TYPE_CHECKING:
+    from authproxy.domain.rules import Network
 
 PACKAGE: Final = Spelled("project", project_name)
 VERSION: Final = Spelled("version", version_pattern)
@@ -49,7 +52,7 @@ def derive(
     versions: tuple[VersionPattern, ...],
     files: tuple[str, ...],
     more: tuple[str, ...],
-    networks: tuple[Network, ...],
+    networks: "tuple[Network, ...]",
     indexes: tuple[str, ...],
     actions: tuple[str, ...],
     once: bool,

@@ -119,7 +119,8 @@ GITHUB_TRUSTED_UV = """\
 """
 
 GITHUB_TRUSTED_TWINE = """\
-      - run: python -m pip install pypi-authproxy twine
+      # authproxy is not on PyPI: this is the wheel that `make dist` makes in a checkout of it
+      - run: python -m pip install twine ./pypi_authproxy-*.whl
       - run: authproxy exec --oidc --url <upload> -- twine upload --non-interactive dist/*
 """
 
@@ -159,6 +160,7 @@ GITLAB_TRUSTED_TWINE = """\
     <variable>:
       aud: <audience>
   script:
-    - python -m pip install pypi-authproxy twine
+    # authproxy is not on PyPI: this is the wheel that `make dist` makes in a checkout of it
+    - python -m pip install twine ./pypi_authproxy-*.whl
     - authproxy exec --oidc --url <upload> -- twine upload --non-interactive dist/*
 """

@@ -52,17 +52,28 @@ def document_of(config: "Config", record: KeyRecord, uses: Sequence["LastUse"], 
         "last_used": moment(max((use.time for use in uses), default=None)),
         "rotation": rotation_of(record, uses, at),
         "derive_only": record.derive_only,
-        "derivable": derivable(record),
+        "derivable": underivable(config, record) is None,
         "canary": record.kind is KeyKind.CANARY,
         "publisher": record.publisher,
         "claims": None if record.claims is None else json.loads(record.claims),
     }
 
 
-def derivable(record: KeyRecord) -> bool:
-    """Whether something can be derived from the newest secret of a key: its MAC key is stored, sealed."""
-    newest = current(record)
-    return newest is not None and newest.sealed is not None
+def underivable(config: "Config", record: KeyRecord) -> str | None:
+    """Why nothing that is derived from the newest secret of a key works; None where its MAC key can be opened."""
+    from authproxy.authority.sealing import NEVER_SEALED, NO_MASTER, VERSION, Masters
+
+    newest, masters = current(record), Masters(config.masters.current, config.masters.former)
+    if newest is None:
+        return "it has no secret that works"
+    if not masters.heads:
+        return NO_MASTER.why
+    if newest.sealed is None:
+        return NEVER_SEALED.why
+    head = newest.sealed[: len(next(iter(masters.heads)))]
+    if head not in masters.heads:
+        return f"it is sealed under master key {head[len(VERSION) :].hex()}, which the configuration does not name"
+    return None
 
 
 def rotation_of(record: KeyRecord, uses: Sequence["LastUse"], at: int) -> Document | None:
@@ -97,6 +108,7 @@ def life_of(config: "Config", life: "KeyLife", at: int) -> Document:
     shown = document_of(config, life.key, life.uses, at)
     last = life.uses[0] if life.uses else None
     shown["last_use"] = use_of(life.uses, last.slot) if last else None
+    shown["underivable"] = underivable(config, life.key)
     shown["paused"] = moment(life.paused)
     shown["paused_why"] = None if life.paused is None else BECAUSE[life.paused_why]
     shown["unseen"] = None if life.unseen is None else life.key.id + life.unseen
@@ -107,7 +119,7 @@ def lines_of(shown: Document) -> list[str]:
     """The same for a person."""
     lines = []
     for name, value in shown.items():
-        if name in OF_MINTED and value is None:
+        if name == "underivable" or (name in OF_MINTED and value is None):
             continue
         if name == "claims" and isinstance(value, dict):
             lines += [f"  {part + ':':<14} {_plain(told)}" for part, told in value.items()]
@@ -117,7 +129,8 @@ def lines_of(shown: Document) -> list[str]:
             lines += [f"  {part + ':':<14} {_plain(told)}" for part, told in under_way.items()]
         else:
             head = STORED if name == "used" else name
-            lines.append(f"{head + ':':<13} {_plain(value)}")
+            more = f", {shown['underivable']}" if name == "derivable" and shown.get("underivable") else ""
+            lines.append(f"{head + ':':<13} {_plain(value)}{more}")
     return lines
 
 

@@ -93,7 +93,10 @@ def rekey(config_path: Path, out: Output, drop_lost: bool) -> Exit:
 def _lines(done: Rekeyed) -> Iterable[str]:
     yield f"sealed {_secrets(done.resealed)} under the master key in use"
     if done.dropped:
-        yield f"took out what was sealed for {_secrets(done.dropped)} and could not be opened"
+        yield (
+            f"took out what no master key opens, of {_secrets(done.dropped)}: what is derived from those is refused "
+            "until their keys are used again as they are, or rotated"
+        )
     if not done.left:
         yield "nothing needs a former one any more"
         return

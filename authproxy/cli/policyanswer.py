@@ -1,9 +1,12 @@
 """How a decision with the way to it is shown, as JSON and to a person. This room explains; it decides nothing."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from authproxy.domain.explanation import Explanation
 from authproxy.domain.refusal import Denial
+
+NAMES: Final = 10  # columns for the names of steps at least, so that most answers have the same
 
 
 def answer_document(explanation: Explanation) -> dict[str, object]:
@@ -24,5 +27,6 @@ def answer_lines(explanation: Explanation) -> Iterator[str]:
     yield f"  rule   {explanation.rule_label or '-'}"
     yield f"  grant  {explanation.grant_text or '-'}"
     yield ""
+    width = max([NAMES, *(len(step.name) for step in explanation.steps)])
     for step in explanation.steps:
-        yield f"  {'✓' if step.passed else '✗'} {step.name:<12} {step.sentence}"
+        yield f"  {'✓' if step.passed else '✗'} {step.name:<{width}} {step.sentence}"

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,7 +21,7 @@ from authproxy.cli.output import Output, moment
 from authproxy.domain.access import Access
 from authproxy.domain.caveats import Caveat, Lifetime
 from authproxy.domain.grants import ANY, Action
-from authproxy.domain.keys import KeyRecord
+from authproxy.domain.keys import KeyKind, KeyRecord
 from authproxy.domain.narrowing import narrowed, told
 from authproxy.domain.refusal import Refused
 from authproxy.domain.rules import followed
@@ -50,6 +50,10 @@ WHY: Mapping[str, str] = {
     "ended": "no: key {id} lives, and this derived key of it was ended, or one that it was made of",
     "caveat": "no: key {id} lives, and this derived key of it {why}",
 }
+SILENT: Final = (
+    "no: key {id} is a canary, which never works, and it raises no alarm: it is paused, `authproxy key resume {id}` "
+    "lets it watch again"
+)
 
 
 @click.command(short_help="Say whether a key works, and if not, why.")
@@ -80,7 +84,8 @@ def verify(config_path: Path, out: Output, source: Path | None) -> Exit:
         document |= {} if found.caveats is None else {"caveats": told(found.caveats)}
         line = _yes(record, found.caveats, ", ".join(may) or "nothing")
     else:
-        line = WHY[problem or "unknown"].format(id=document["id"], why=why)
+        silent = problem == "paused" and record is not None and record.kind is KeyKind.CANARY
+        line = (SILENT if silent else WHY[problem or "unknown"]).format(id=document["id"], why=why)
     out.document(document, [line])
     return Exit.DONE if problem is None else Exit.NO
 

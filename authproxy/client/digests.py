@@ -6,7 +6,7 @@ from glob import glob
 from pathlib import Path
 
 from authproxy.client.errors import ClientError
-from authproxy.domain.names import ProjectName, artifact
+from authproxy.domain.names import SDIST_SUFFIXES, WHEEL_SUFFIX, ProjectName, project_name
 from authproxy.domain.refusal import Refused
 
 
@@ -40,7 +40,15 @@ def projects_of(paths: Iterable[Path]) -> frozenset[ProjectName]:
     found = set()
     for path in paths:
         try:
-            found.add(artifact(path.name).project)
+            found.add(project_name(_project_in(path.name)))
         except Refused:
             continue
     return frozenset(found)
+
+
+def _project_in(filename: str) -> str:
+    """Where a project's name stands in a filename. Whether the rest is right takes packaging, and is the proxy's."""
+    if filename.endswith(WHEEL_SUFFIX):
+        return filename.partition("-")[0]
+    suffix = next((each for each in SDIST_SUFFIXES if filename.endswith(each)), None)
+    return "" if suffix is None else filename.removesuffix(suffix).rpartition("-")[0]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from authproxy.client.errors import ClientError
-from authproxy.domain.derived import DERIVED_LIMIT, parse_derived
+from authproxy.domain.chain import DERIVED_LIMIT
+from authproxy.domain.derived import parse_derived
 from authproxy.domain.keys import is_prefix, parse
 
 # A key and white space around it. Whoever names a whole log file gets a sentence and not a wait.

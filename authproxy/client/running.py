@@ -1,11 +1,16 @@
 """Running the client in our place, or beside us where something has to be taken away afterwards. Never by a shell."""
 
+from __future__ import annotations
+
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from typing import Final
 
 from authproxy.client.errors import ClientError
+
+TYPE_CHECKING = False  # as `typing` has it: `authproxy exec` loads this, and that takes longer than what it does
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Final
 
 # What somebody sends to us is meant for the client.
 PASSED_ON: Final = (

@@ -4,7 +4,7 @@ Pure but for its sentences: the time and the nonce are arguments. What a caveat 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from authproxy.client.errors import ClientError
 from authproxy.client.keytext import prefix_of
@@ -20,12 +20,15 @@ from authproxy.domain.caveats import (
     Once,
     Projects,
     Versions,
-    base64url,
 )
+from authproxy.domain.chain import base64url
 from authproxy.domain.derived import derive
 from authproxy.domain.grants import Action
 from authproxy.domain.names import ProjectName
-from authproxy.domain.rules import Network, VersionPattern
+from authproxy.domain.versions import VersionPattern
+
+if TYPE_CHECKING:  # few keys name networks
+    from authproxy.domain.rules import Network
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
@@ -41,7 +44,7 @@ class Narrowing:
     packages: frozenset[ProjectName] = frozenset()
     versions: frozenset[VersionPattern] = frozenset()
     sha256: frozenset[str] = frozenset()  # lower-case hex
-    networks: frozenset[Network] = frozenset()
+    networks: "frozenset[Network]" = frozenset()
     indexes: frozenset[str] = frozenset()
     actions: frozenset[Action] = frozenset()
     once: bool = False

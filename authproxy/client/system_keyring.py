@@ -15,7 +15,7 @@ _OURS: Final = "authproxy."
 _CHAIN: Final = "keyring.backends.chainer"
 _EMPTY: Final = ("keyring.backends.fail", "keyring.backends.null")
 
-NO_PACKAGE: Final = "the package `keyring` is not installed (pip install 'pypi-authproxy[keyring]')"
+NO_PACKAGE: Final = "the package `keyring` is not installed beside authproxy (pip install keyring)"
 NO_KEYRING: Final = "this machine has no keyring that could keep a key"
 
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from packaging.version import Version
-
 from authproxy.client.digests import named
 from authproxy.client.words import Line
 from authproxy.domain.names import SDIST_SUFFIXES, WHEEL_SUFFIX, Artifact, artifact
@@ -74,6 +72,8 @@ def poetry(line: Line, folder: Path) -> Found:
     """`poetry publish`: of what lies in dist the highest version of the project."""
     if "--build" in line.options:
         return None
+    from packaging.version import Version
+
     place = folder / (line.first("--dist-dir") or "dist")
     project = project_of(folder)
     read = dict(_read(_files(sorted(place.glob("*")), WHEEL_SUFFIX, *SDIST_SUFFIXES)))

@@ -4,7 +4,7 @@ Each check reads what it needs from the document after the model has been throug
 come to an end: a slip in one corner of the file hides nothing in another.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ from authproxy.config.settings import FlavourName, Limits
 from authproxy.config.webhooks import names_apart
 from authproxy.domain.grants import ANY, Pattern
 from authproxy.domain.refusal import quoted
-from authproxy.domain.rules import Requirement
+from authproxy.domain.rules import Policy, Requirement
 from authproxy.domain.sizes import exact
 
 _T = TypeVar("_T")
@@ -107,6 +107,29 @@ def signed_with_a_master_key(document: Document) -> None:
         if document.get(*loc, "require") == Requirement.SIGNED and document.get(*loc, "enforce") is not False:
             sentence = "require: signed takes a keys.master_key: without one no derived key is taken, so nobody may"
             document.report((*loc, "require"), sentence)
+
+
+def shut_to_publishers(policy: Policy) -> Iterator[tuple[int, str]]:
+    """Name the rules for derived keys alone that shut a trusted publisher out, by their place, each with a sentence."""
+    for publisher in policy.publishers.values():
+        for pattern in publisher.packages:
+            told = (
+                f"require: signed refuses what {publisher.label} uploads to {pattern.text}: its jobs send keys as they "
+            )
+            told += "are, and require: trusted-publisher lets those in"
+            yield from ((at, told) for at in _signed_for(policy, pattern))
+
+
+def _signed_for(policy: Policy, pattern: Pattern) -> Iterator[int]:
+    """Find the rules for derived keys alone that decide about packages of a pattern, or about some of them."""
+    for at, rule in enumerate(policy.packages):
+        if not rule.enforce:
+            continue
+        whole = rule.match.covers(pattern)
+        if rule.require is Requirement.SIGNED and (whole or pattern.covers(rule.match)):
+            yield at
+        if whole and not rule.indexes:
+            return
 
 
 def whole_account(document: Document) -> None:

@@ -8,7 +8,8 @@ from pydantic import WithJsonSchema as Schema
 from authproxy.config import databases, listening, values
 from authproxy.config.settings import Address, Network, SecretReference, SecretSource, UnixAddress
 from authproxy.domain.grants import PATTERN_LIMIT, Pattern
-from authproxy.domain.rules import Rate, VersionPattern
+from authproxy.domain.rules import Rate
+from authproxy.domain.versions import VersionPattern
 
 # Of every mapping: no key that is not named there, no value of another type.
 STRICT: Final = ConfigDict(

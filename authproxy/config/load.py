@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from authproxy.config.checks import CHECKS, read_password
+from authproxy.config.checks import CHECKS, read_password, shut_to_publishers
 from authproxy.config.databases import is_postgres
 from authproxy.config.leaks import leak_reports, read_report_keys
 from authproxy.config.listening import doubt_about_addresses, read_tls, tls_files
@@ -78,6 +78,7 @@ def load(
     )
     if config.nobody_reads:
         warnings.append(document.problem(("reads",), f"{NOBODY_READS}: {LET_READ}"))
+    warnings += [document.problem(("packages", at), told) for at, told in shut_to_publishers(config.policy)]
     return replace(config, warnings=(*warnings, *doubts, *worries))
 
 

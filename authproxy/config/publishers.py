@@ -193,7 +193,7 @@ def _trusted_root(document: Document, base: Path, try_root: TryRoot | None) -> N
     if isinstance(root, str) and not (base / root).is_file():
         document.report(at, f"there is no file {quoted(root)} beside this one: write where the trusted root is")
     if root is not None and find_spec("sigstore") is None:
-        document.report(at, "it takes sigstore's library: pip install 'pypi-authproxy[sigstore]'")
+        document.report(at, "it takes sigstore's library beside authproxy: pip install 'sigstore>=4.0'")
     if isinstance(document.get(*at), str) and try_root is not None:
         try:
             try_root(base / root)

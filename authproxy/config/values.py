@@ -16,7 +16,8 @@ from authproxy.domain.access import UPLOAD_DEADLINE
 from authproxy.domain.grants import Pattern, pattern
 from authproxy.domain.keys import is_prefix
 from authproxy.domain.refusal import Refused, quoted
-from authproxy.domain.rules import Rate, VersionPattern, version_pattern
+from authproxy.domain.rules import Rate
+from authproxy.domain.versions import VersionPattern, version_pattern
 
 _T = TypeVar("_T")
 

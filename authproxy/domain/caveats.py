@@ -25,17 +25,20 @@ holds spellings that must be read for ever.
 
 import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import ip_network
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from authproxy.domain.chain import base64url
 from authproxy.domain.grants import ANY, Action, index_name
 from authproxy.domain.names import ProjectName, project_name
 from authproxy.domain.refusal import Refused
-from authproxy.domain.rules import Network, VersionPattern, version_pattern
+from authproxy.domain.versions import VersionPattern, version_pattern
+
+if TYPE_CHECKING:  # `authproxy exec` writes caveats, and stands before every upload
+    from authproxy.domain.rules import Network
 
 # Seconds that the clocks of who derives and of who judges may differ. A nonce is kept until its key's end and this.
 LEEWAY: Final = 30
@@ -45,6 +48,9 @@ LATEST: Final = 253_402_300_799
 ITEMS_LIMIT: Final = 100
 NONCE_BYTES: Final = 16
 SHA256_BYTES: Final = 32
+# Characters of what the record keeps of a derived key that was refused: 60 rows in a minute may be of what one thief
+# makes, for ever. It takes the digests of a release of 15 files.
+SHORT_LIMIT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Digests:
 class Networks:
     """From these networks."""
 
-    networks: frozenset[Network]
+    networks: "frozenset[Network]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +130,6 @@ class _List:
     read: Callable[[str], object]
 
 
-def base64url(raw: bytes) -> str:
-    """Write bytes in the alphabet of RFC 4648, section 5, without padding."""
-    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-
 def bytes_of(text: str) -> bytes | None:
     """Read what `base64url` writes; None for every other text, a second spelling of the same bytes too."""
     try:
@@ -151,6 +152,12 @@ def _index(text: str) -> str:
     return index_name(text)
 
 
+def _network(text: str) -> object:
+    from ipaddress import ip_network  # few keys name networks
+
+    return ip_network(text)
+
+
 _LISTS: Final = {
     1: _List(Projects, attrgetter("names"), str, project_name),
     100: _List(Versions, attrgetter("patterns"), attrgetter("text"), version_pattern),
@@ -160,7 +167,7 @@ _LISTS: Final = {
         lambda digest: base64url(bytes.fromhex(digest)),
         lambda text: _sized(text, SHA256_BYTES).hex(),
     ),
-    102: _List(Networks, attrgetter("networks"), str, ip_network),
+    102: _List(Networks, attrgetter("networks"), str, _network),
     104: _List(Indexes, attrgetter("indexes"), str, _index),
     105: _List(Actions, attrgetter("actions"), str, Action),
 }
@@ -208,9 +215,23 @@ def write_derivation(name: str, caveats: Iterable[Caveat]) -> str:
     return _COMPACT({"name": name, "caveats": written})
 
 
-def read_derivation(text: str) -> tuple[str, tuple[Caveat, ...]] | None:
-    """Read what `write_derivation` wrote; None where this version does not understand it."""
+def shortened(text: str) -> str:
+    """Bring what `write_derivation` wrote under SHORT_LIMIT: caveats are left out, the longest first, and counted."""
+    if len(text) <= SHORT_LIMIT:
+        return text
     written = json.loads(text)
+    caveats, left_out = written["caveats"], 0
+    while len(short := _COMPACT({**written, "left_out": left_out})) > SHORT_LIMIT:
+        caveats.remove(max(caveats, key=lambda each: len(_COMPACT(each))))
+        left_out += 1
+    return short
+
+
+def read_derivation(text: str) -> tuple[str, tuple[Caveat, ...]] | None:
+    """Read what `write_derivation` wrote; None where this version does not understand it, or some was left out."""
+    written = json.loads(text)
+    if written.get("left_out"):
+        return None
     caveats = [read_caveat(_COMPACT(each).encode("ascii")) for each in written["caveats"]]
     known = tuple(each for each in caveats if each is not None)
     return (written["name"], known) if len(known) == len(caveats) else None

@@ -32,6 +32,10 @@ PUBLISH: Final = (
     "run in the CI, without a key, uv publish --trusted-publishing always, "
     "or authproxy exec --oidc -- twine upload dist/*"
 )
+NOT_MINTED: Final = (
+    "upload with an API key, authproxy exec -- twine upload dist/*; jobs of trusted publishers are let in by "
+    "require: trusted-publisher"
+)
 _DERIVE: Final = "send what authproxy derive --expires 5m makes of the key"
 
 
@@ -58,22 +62,30 @@ def _requirement(question: Question, rule: PackageRule) -> Denial | str:
     if question.principal.kind is PrincipalKind.PASSWORD:
         return _password(question, rule)
     if rule.require == Requirement.SIGNED and (unsigned := _unsigned(question)):
+        if _is_minted(question.principal):
+            return Denial(Code.NOT_ALLOWED, f"{rule.label} requires {quoted(rule.require)}: {unsigned}, {NOT_MINTED}")
         instead = EXEC if question.access.action is Action.UPLOAD else _DERIVE
         return Denial(Code.NOT_ALLOWED, f"{rule.label} requires {quoted(rule.require)}: {unsigned}, {instead}")
     return f"it requires {quoted(rule.require)}, which this is"
 
 
 def _published(question: Question, rule: PackageRule) -> Denial | str:
-    key, action = question.principal.key, question.access.action
-    if key is not None and key.kind is KeyKind.MINTED:
+    action = question.access.action
+    if _is_minted(question.principal):
         return f"it requires {quoted(rule.require)}, whose key this is"
     instead = PUBLISH if action is Action.UPLOAD else f"and what such a one gets may {action} nothing"
     reason = f"{rule.label} requires {quoted(rule.require)}, which {question.principal.name} is not: {instead}"
     return Denial(Code.NOT_ALLOWED, reason)
 
 
+def _is_minted(who: Principal) -> bool:
+    return who.key is not None and who.key.kind is KeyKind.MINTED
+
+
 def _unsigned(question: Question) -> str | None:
     who = question.principal
+    if _is_minted(who):
+        return f"{who.name} was minted for a trusted publisher, whose jobs send it as it is"
     if who.caveats is None:
         return f"{who.name} came as it is"
     why = signed(who.caveats, question.now)

@@ -23,23 +23,25 @@ must verify for ever.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest, digest
 from typing import Final
 
-from authproxy.domain.caveats import CAVEAT, Caveat, base64url, bytes_of, tag_of, write_caveat
-from authproxy.domain.keys import ALPHABET, KEY_ID_LENGTH, PUBLIC_ID_LENGTH, KeyId, PublicId, SecretText, base62, parse
+from authproxy.domain import chain as links
+from authproxy.domain.base62 import ALPHABET, base62
+from authproxy.domain.caveats import CAVEAT, Caveat, bytes_of, tag_of, write_caveat
+from authproxy.domain.chain import DERIVED_LIMIT, array, chain, put_together, start
+from authproxy.domain.keys import KEY_ID_LENGTH, PUBLIC_ID_LENGTH, KeyId, PublicId, SecretText, parse
 
-# Basic authentication writes 4 characters for 3, and a header may have 8 KiB. PyPI's own tokens have some 200.
-DERIVED_LIMIT: Final = 6_000  # characters
 CAVEATS_LIMIT: Final = 16  # each costs one HMAC
+# Commas of all caveats. A version specifier takes 25 us to read and as much to ask, so that a request is judged in
+# 10 ms; digests of files, the longest lists that are of use, are fewer than 100 in 6,000 characters.
+COMMAS_LIMIT: Final = 200
 NAME_LENGTH: Final = 16  # 95 bits of a digest: no two derived keys share a name by chance
 
 _NAMES: Final = len(ALPHABET) ** NAME_LENGTH
-_TAG_BYTES: Final = 32
-_CONTEXT: Final = b"authproxy derived keys 1"
 
 _BODY: Final = re.compile(
     rf"_(?P<public_id>[0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})\.(?P<caveats>[0-9A-Za-z_-]+)\.(?P<tag>[0-9A-Za-z_-]{{43}})"
@@ -60,39 +62,31 @@ def parse_derived(text: str, prefix: str) -> UnverifiedDerived | None:
     """Read a derived key; None for everything that `derive` would not emit with this prefix.
 
     Caveats with tags that nobody knows are read as well: what they mean is another question. The work is bounded by
-    DERIVED_LIMIT, which is looked at before anything is decoded.
+    DERIVED_LIMIT, which is looked at before anything is decoded, and COMMAS_LIMIT, before anything is understood.
     """
     if len(text) > DERIVED_LIMIT or not text.startswith(prefix):
         return None
     match = _BODY.fullmatch(text, len(prefix))
     raw, tag = (bytes_of(match["caveats"]), bytes_of(match["tag"])) if match else (None, None)
-    if match is None or raw is None or tag is None:
+    if match is None or raw is None or tag is None or raw.count(b",") > COMMAS_LIMIT:
         return None
     caveats = tuple(CAVEAT.findall(raw))
     # Put together again it is the same text, or there was something between, before or behind what was found.
-    if _array(caveats) != raw or not 1 <= len(caveats) <= CAVEATS_LIMIT:
+    if array(caveats) != raw or not 1 <= len(caveats) <= CAVEATS_LIMIT:
         return None
     public = PublicId(match["public_id"])
     return UnverifiedDerived(KeyId(public[:KEY_ID_LENGTH]), public, caveats, tag)
 
 
 def mac_key(secret: SecretText) -> bytes:
-    """Make the key of the chain from the secret of a key: HKDF-SHA256 (RFC 5869) without salt, one block."""
-    extracted = digest(bytes(_TAG_BYTES), secret.reveal().encode("ascii"), "sha256")
-    return digest(extracted, _CONTEXT + b"\x01", "sha256")
-
-
-def chain(key: bytes, texts: Iterable[bytes]) -> bytes:
-    """Return the end of the chain: each text under the tag before it."""
-    for text in texts:
-        key = digest(key, text, "sha256")
-    return key
+    """Make the key of the chain from the secret of a key."""
+    return links.mac_key(secret.reveal())
 
 
 def verifies(derived: UnverifiedDerived, key: bytes, prefix: str) -> bool:
     """Say whether whoever made this had the secret that `key` was made of (`mac_key`), or a derived key of it."""
-    start = _start(prefix, derived.unverified_public_id)
-    return compare_digest(chain(key, (start, *derived.caveats)), derived.tag)
+    begun = start(prefix, derived.unverified_public_id)
+    return compare_digest(chain(key, (begun, *derived.caveats)), derived.tag)
 
 
 def derive(text: str, caveats: Sequence[Caveat], prefix: str) -> str:
@@ -105,7 +99,9 @@ def derive(text: str, caveats: Sequence[Caveat], prefix: str) -> str:
         raise ValueError("a derived key has at least one caveat: say what it may still do, or for how long")
     public_id, tag, before = _parent(text, prefix)
     every = (*before, *added)
-    written = f"{prefix}_{public_id}.{base64url(_array(every))}.{base64url(chain(tag, added))}"
+    written = put_together(prefix, public_id, every, chain(tag, added))
+    if array(every).count(b",") > COMMAS_LIMIT:
+        raise ValueError(f"a derived key names some {COMMAS_LIMIT} things at most: name fewer than this one would")
     if len(every) > CAVEATS_LIMIT or len(written) > DERIVED_LIMIT:
         raise ValueError(
             f"a derived key has at most {CAVEATS_LIMIT} caveats and {DERIVED_LIMIT} characters, this one would have "
@@ -125,7 +121,7 @@ def lineage(derived: UnverifiedDerived, key: bytes, prefix: str) -> tuple[str, .
     To end one of them has to end this one too: who has it could otherwise add a caveat and go on under a new name.
     None where it does not verify: one walk along the chain answers both.
     """
-    tag, tags = digest(key, _start(prefix, derived.unverified_public_id), "sha256"), []
+    tag, tags = digest(key, start(prefix, derived.unverified_public_id), "sha256"), []
     for text in derived.caveats:
         tag = digest(tag, text, "sha256")
         tags.append(tag)
@@ -135,8 +131,8 @@ def lineage(derived: UnverifiedDerived, key: bytes, prefix: str) -> tuple[str, .
 def _parent(text: str, prefix: str) -> tuple[PublicId, bytes, tuple[bytes, ...]]:
     """The public id, the tag that the chain goes on from, and the caveats that are there."""
     if (key := parse(text, prefix)) is not None:
-        start = _start(prefix, key.unverified_public_id)
-        return key.unverified_public_id, chain(mac_key(key.secret), (start,)), ()
+        begun = start(prefix, key.unverified_public_id)
+        return key.unverified_public_id, chain(mac_key(key.secret), (begun,)), ()
     if (derived := parse_derived(text, prefix)) is not None:
         return derived.unverified_public_id, derived.tag, derived.caveats
     raise ValueError(f"this is no key: it begins with {prefix}_, and comes whole or not at all")
@@ -144,11 +140,3 @@ def _parent(text: str, prefix: str) -> tuple[PublicId, bytes, tuple[bytes, ...]]
 
 def _name(tag: bytes) -> str:
     return base62(int.from_bytes(sha256(tag).digest()) % _NAMES, NAME_LENGTH)
-
-
-def _start(prefix: str, public_id: PublicId) -> bytes:
-    return f"{prefix}_{public_id}".encode("ascii")
-
-
-def _array(caveats: Iterable[bytes]) -> bytes:
-    return b"[" + b",".join(caveats) + b"]"

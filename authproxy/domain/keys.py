@@ -16,18 +16,19 @@ holds keys that must parse for ever.
 """
 
 import re
-import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
-from typing import Final, NewType
+from typing import TYPE_CHECKING, Final, NewType
 
+from authproxy.domain.base62 import ALPHABET, CHECK_LENGTH, base62, check
 from authproxy.domain.grants import Grant
+
+if TYPE_CHECKING:  # `authproxy exec` reads keys, and no networks
+    from ipaddress import IPv4Network, IPv6Network
 
 KeyId = NewType("KeyId", str)  # 12 base62 characters: names the key for its whole life
 PublicId = NewType("PublicId", str)  # a KeyId and 1 base62 character that names one secret of the key
 
-ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SLOTS: Final = ALPHABET  # the first secret of a key sits in SLOTS[0]
 
 KEY_ID_LENGTH: Final = 12  # 71 bits: a million keys collide with a chance of 1 in 10**10, and the store refuses it then
@@ -35,7 +36,6 @@ PUBLIC_ID_LENGTH: Final = KEY_ID_LENGTH + 1
 KEY_ID_ENTROPY: Final = 16  # bytes; 128 bits reduced to 71 favour no id by more than one part in 2**56
 SECRET_ENTROPY: Final = 32  # bytes: nobody guesses 256 bits, so a fast Argon2 profile is enough at rest
 SECRET_LENGTH: Final = 43
-CHECK_LENGTH: Final = 6  # 62**6 > 2**32
 
 _BODY: Final = re.compile(
     rf"_(?P<public_id>[0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}})"
@@ -50,24 +50,8 @@ _PREFIX: Final = re.compile(r"[a-z][a-z0-9]{1,9}")
 _FOREIGN_PREFIXES: Final = frozenset({"pypi"})
 
 
-_PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
-
-
-def base62(number: int, width: int) -> str:
-    """Write a number with this many digits of ALPHABET, the highest first."""
-    pairs = []
-    for _ in range(0, width, 2):  # two at a time: names of derived keys are written five in a row
-        number, pair = divmod(number, len(_PAIRS))
-        pairs.append(_PAIRS[pair])
-    return "".join(reversed(pairs))[-width:]
-
-
 # Fixed width and an alphabet in ASCII order: strings compare as the numbers do.
 _LARGEST_SECRET: Final = base62(2 ** (8 * SECRET_ENTROPY) - 1, SECRET_LENGTH)
-
-
-def _check(body: str) -> str:
-    return base62(zlib.crc32(body.encode("ascii")), CHECK_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +113,7 @@ def mint(prefix: str, public_id: PublicId, entropy: bytes) -> str:
     if len(public_id) != PUBLIC_ID_LENGTH or read_key_id(public_id) is None:
         raise ValueError(f"a public id is {PUBLIC_ID_LENGTH} base62 characters")
     body = f"{prefix}_{public_id}_{base62(int.from_bytes(entropy), SECRET_LENGTH)}"
-    return body + _check(body)
+    return body + check(body)
 
 
 def parse(text: str, prefix: str) -> UnverifiedKey | None:
@@ -140,7 +124,7 @@ def parse(text: str, prefix: str) -> UnverifiedKey | None:
     if len(text) != len(prefix) + _BODY_LENGTH or not text.startswith(prefix):
         return None
     match = _BODY.fullmatch(text, len(prefix))
-    if match is None or match["secret"] > _LARGEST_SECRET or _check(text[:-CHECK_LENGTH]) != match["check"]:
+    if match is None or match["secret"] > _LARGEST_SECRET or check(text[:-CHECK_LENGTH]) != match["check"]:
         return None
     public = PublicId(match["public_id"])
     return UnverifiedKey(KeyId(public[:KEY_ID_LENGTH]), public, SecretText(match["secret"]))
@@ -199,7 +183,7 @@ class KeyRecord:
     note: str
     policy: str
     grants: tuple[Grant, ...]  # its own; empty: all that the policy allows
-    networks: tuple[IPv4Network | IPv6Network, ...]  # empty: all that the policy allows
+    networks: "tuple[IPv4Network | IPv6Network, ...]"  # empty: all that the policy allows
     uses: int | None  # limit of successful uploads; None: no limit of its own
     used: int
     created: int  # unix seconds, UTC, as all times here

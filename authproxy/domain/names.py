@@ -11,19 +11,13 @@ Everything is ASCII before it is anything else: a case-insensitive `[a-z]` takes
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
-
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    canonicalize_version,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
-from packaging.version import InvalidVersion, Version
+from typing import TYPE_CHECKING, NewType
 
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
+
+# packaging is loaded where it is needed: `authproxy derive` reads names, and it takes as long as all of the rest.
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 ProjectName = NewType("ProjectName", str)
 """A project name in its normal form: `[a-z0-9]` with single hyphens inside, nothing else."""
@@ -40,6 +34,7 @@ TAGS_LIMIT = 1_000
 
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9.!+_-]+", re.ASCII)
+_SEPARATORS = re.compile(r"[-_.]+")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*", re.ASCII)
 _BUILD = re.compile(r"[0-9][A-Za-z0-9_.]*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*", re.ASCII)
@@ -78,7 +73,7 @@ def project_name(raw: str) -> ProjectName:
             f"{quoted(raw)} is no project name: it takes ASCII letters, digits and . _ - inside, "
             f"{PROJECT_LIMIT} characters at most",
         )
-    return ProjectName(canonicalize_name(raw))
+    return ProjectName(_SEPARATORS.sub("-", raw).lower())  # PEP 503
 
 
 def version_text(raw: str) -> str:
@@ -109,7 +104,9 @@ def artifact(filename: str) -> Artifact:
     )
 
 
-def _version(raw: str) -> Version:
+def _version(raw: str) -> "Version":
+    from packaging.version import InvalidVersion, Version
+
     # packaging strips white space around a version; a reader that does not would see another one.
     if len(raw) <= VERSION_LIMIT and _VERSION.fullmatch(raw):
         try:
@@ -121,11 +118,15 @@ def _version(raw: str) -> Version:
 
 def release_identity(project: str, version: str) -> str:
     """One ASCII text per release by PEP 440's equality: what the identities of all its files begin with."""
+    from packaging.utils import canonicalize_version
+
     return f"{project} {canonicalize_version(version)}"
 
 
 def _wheel(filename: str) -> Artifact:
     """Read `name-version[-build]-python-abi-platform.whl` (PEP 427)."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
     parts = filename.removesuffix(WHEEL_SUFFIX).split("-")
     builds, tags = parts[2:-3], [part.lower().split(".") for part in parts[-3:]]
     fits = len(parts) in {5, 6} and all(map(_BUILD.fullmatch, builds)) and all(map(_TAG.fullmatch, parts[-3:]))
@@ -146,6 +147,8 @@ def _wheel(filename: str) -> Artifact:
 
 def _sdist(filename: str) -> Artifact:
     """Read `name-version.tar.gz` (PEP 625), or `.zip`; older tools left hyphens in names, so the last one divides."""
+    from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+
     try:
         parse_sdist_filename(filename)
     except InvalidSdistFilename:

@@ -28,9 +28,9 @@ from authproxy.domain.rules import (
     Policy,
     Rate,
     Requirement,
-    VersionPattern,
     rule_for,
 )
+from authproxy.domain.versions import VersionPattern
 
 __all__ = [
     "DEAD_KEY",

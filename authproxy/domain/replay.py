@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
 from authproxy.domain.attestations import read_written
-from authproxy.domain.caveats import read_derivation
+from authproxy.domain.caveats import Lifetime, read_derivation
 from authproxy.domain.explanation import Admission
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyRecord
@@ -29,6 +29,10 @@ DENIED: Final = "denied"
 
 # Actions that a row tells the whole of.
 _WHOLE: Final = frozenset({Action.READ, Action.UPLOAD, Action.DELETE, Action.PUSH})
+
+# What was refused and cannot be read back, because the record has left some of it out, is judged as what ended at once:
+# judged as the key itself it would be told as admitted.
+UNREADABLE: Final = ("", (Lifetime(1, 0),))
 
 # Refusals that rules decide alone, so that other rules may decide otherwise.
 RULED: Final = frozenset(
@@ -108,6 +112,8 @@ def access_of(row: Row) -> Access | None:
 def who_asked(row: Row, key: KeyRecord | None) -> Principal:
     """Put together who asked then; `key` is their key, as it is to be judged."""
     name, caveats = (row.derived and read_derivation(row.derived)) or (None, None)
+    if caveats is None and row.derived is not None and row.outcome == DENIED:
+        name, caveats = UNREADABLE
     user, kind, address = None if key else row.owner, PrincipalKind(row.principal), ip_address(row.address)
     return Principal(kind, address, key, row.public_id, user, caveats, name)
 

@@ -4,21 +4,18 @@ This room owns the words and how one of them is read. It decides nothing: `authp
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from authproxy.domain.attestations import AttestationRule
-from authproxy.domain.grants import ANY, Grant, Pattern, glob_matches
+from authproxy.domain.grants import Grant, Pattern
 from authproxy.domain.keys import KeyKind, KeyRecord
-from authproxy.domain.names import Filetype, ProjectName, same_version, version_text
+from authproxy.domain.names import Filetype, ProjectName
 from authproxy.domain.passwords import NO_PASSWORDS, PasswordRule, Passwords
 from authproxy.domain.publishers import Publisher
-from authproxy.domain.refusal import Code, Refused, quoted, refuse
+from authproxy.domain.versions import VersionPattern
 
 Network = IPv4Network | IPv6Network
 
@@ -51,50 +48,6 @@ class Rate:
 
     count: int
     seconds: int
-
-
-# Canonical versions (PEP 440) hold nothing else; `*` is ours.
-_VERSION_GLOB = re.compile(r"[0-9a-z.+!*]+")
-_SPECIFIER_START = frozenset("<>=!~")
-
-# Versions of real projects stay under 40 characters; several specifiers with commas fit as well.
-VERSION_PATTERN_LIMIT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class VersionPattern:
-    """Some versions: one, a glob on the canonical text (`1.*`, `*.dev*`), PEP 440 specifiers (`>=1.0,<2`)."""
-
-    text: str
-
-    def matches(self, version: str) -> bool:
-        """Whether this canonical version is among them. Pre-releases are versions like any other."""
-        if self.text[0] in _SPECIFIER_START:
-            return SpecifierSet(self.text).contains(version, prereleases=True)
-        if ANY in self.text:
-            return glob_matches(self.text, version)
-        return same_version(self.text, version)
-
-
-def version_pattern(raw: str) -> VersionPattern:
-    """Read what a person wrote.
-
-    A plain version means that one, however spelled: 1.0 is 1.0.0, but not 1.0+local, which the specifier ==1.0
-    would let in (PEP 440, version matching). Raises Refused(NAME_INVALID).
-    """
-    if len(raw) > VERSION_PATTERN_LIMIT:
-        raise refuse(Code.NAME_INVALID, f"{quoted(raw)} is longer than {VERSION_PATTERN_LIMIT} characters")
-    if ANY in raw and _VERSION_GLOB.fullmatch(raw):
-        return VersionPattern(raw)
-    try:
-        if raw[:1] in _SPECIFIER_START:
-            return VersionPattern(str(SpecifierSet(raw)))
-        return VersionPattern(version_text(raw))
-    except (InvalidSpecifier, Refused):
-        raise refuse(
-            Code.NAME_INVALID,
-            f"{quoted(raw)} names no versions: write a version, a glob such as 1.* or specifiers such as >=1.0,<2",
-        ) from None
 
 
 @dataclass(frozen=True, slots=True)

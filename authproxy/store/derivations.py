@@ -82,6 +82,10 @@ class Derivations:
         """Read the next MAC keys that are not sealed under the master key that writes `head`, by public id."""
         return await self._worker.read(lambda connection: _not_under(connection, head, after))
 
+    async def heads(self) -> dict[bytes | None, int]:
+        """Count the secrets of keys that are not revoked by how what is sealed for them begins; None: nothing is."""
+        return await self._worker.read(lambda connection: heads(connection, keys.c.revoked.is_(None)))
+
     async def reseal(self, changes: Sequence[Resealed]) -> int:
         """Put these in the place of what they were made of; return how many of those were still there."""
         return await self._worker.write(lambda connection: _resealed(connection, changes))

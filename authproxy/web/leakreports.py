@@ -22,7 +22,7 @@ from authproxy.audit import Origin, of_key
 from authproxy.authority.possession import Possession
 from authproxy.config.reporters import LeakAction, LeakReports
 from authproxy.domain.access import PrincipalKind
-from authproxy.domain.derived import DERIVED_LIMIT
+from authproxy.domain.chain import DERIVED_LIMIT
 from authproxy.domain.events import Event
 from authproxy.domain.refusal import Code, quoted, refuse
 from authproxy.oidc.strict import json_array

@@ -10,6 +10,7 @@ from authproxy.domain.grants import format_grant
 from authproxy.domain.policy import held
 from authproxy.domain.refusal import Code, refuse
 from authproxy.domain.rules import followed
+from authproxy.web import revoking
 from authproxy.web.answers import private
 from authproxy.web.credentials import in_force, key_holder
 from authproxy.web.forward_auth import PATH, forward_auth, is_asked
@@ -66,6 +67,8 @@ OWN: Final[dict[str, Handler]] = {
     AUDIENCE: audience,
     DISCOVERY: discovery,
 }
+# What is sent there and not asked for.
+SENT: Final = {revoking.PATH: f"it ends the key that you POST to it: {revoking.SHAPE}"}
 # Those that are asked something, in a query string.
 ASKED: Final = frozenset({DISCOVERY})
 
@@ -74,6 +77,8 @@ async def own(parts: Parts, request: BaseRequest, address: Address) -> Response:
     """Answer a request for one of our own paths. Raises Refused."""
     path = request.raw_path
     plain, mark, _ = path.partition("?")
+    if plain in SENT:
+        raise refuse(Code.NO_ROUTE, f"{plain} takes POST alone, {SENT[plain]}")
     handler = forward_auth if is_asked(path) else OWN.get(plain) if not mark or plain in ASKED else None
     if handler is None or request.method not in ("GET", "HEAD"):
         raise refuse(Code.NO_ROUTE, f"this is no page of the proxy's own, GET one of {', '.join(OWN)}")

@@ -161,18 +161,30 @@ async def _refused(parts: Parts, request: BaseRequest, origin: Origin, code: Tok
     return answer
 
 
-async def burn(parts: Parts, request: BaseRequest, origin: Origin, _address: Address) -> Response:
-    """End a minted key, if that is what was sent; say the same whatever it was."""
+async def burn(parts: Parts, request: BaseRequest, origin: Origin, address: Address) -> Response:
+    """End a minted key, if that is what was sent; say the same whatever it was. Raises Refused (throttled).
+
+    What ended nothing counts against its address, as what is sent to be revoked; what did does not, for the jobs of a
+    CI have one address and burn a key each.
+    """
+    parts.revocations.hear(address, now := parts.now())
+    burned = False
     answer = _page({"message": "Accepted", "errors": []}, status=202)
     try:
         async with asyncio.timeout(ANSWER):
             found = json_object(await bounded_body(request, BURN_LIMIT, "a request to burn a key")).get("token")
-            if isinstance(found, str) and await parts.publishers.minter.burn(found, now=parts.now()):
-                log.info("a minted key was burned", extra={"request_id": origin.request_id, "address": origin.address})
+            if isinstance(found, str):
+                await parts.revocations.possessions.listen(found, address, now=now)
+                burned = await parts.publishers.minter.burn(found, now=now)
     except (Refused, ValueError, TimeoutError):
         await _let_finish(parts, request, answer)
     except StoreError as exc:
         log.error("a minted key was not burned", extra={"request_id": origin.request_id, "trouble": str(exc)})  # noqa: TRY400
+        return answer  # which is no fault of the client's
+    if burned:
+        log.info("a minted key was burned", extra={"request_id": origin.request_id, "address": origin.address})
+    else:
+        parts.revocations.failed(address, now)
     return answer
 
 

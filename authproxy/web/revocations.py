@@ -1,7 +1,8 @@
 """What is remembered between requests that give keys up, and between reports of leaked ones.
 
 Ending derived keys writes a row each, and whoever has one can make any number of others of it. So they are counted by
-key as well; a key itself can be ended however many of its derived ones were.
+key as well, and apart by how many caveats they have: what is made of one has more of them than it, so that whoever
+captured one cannot hold up its end by ending others. A key itself can be ended however many of its derived ones were.
 """
 
 import asyncio
@@ -10,10 +11,12 @@ from typing import Final
 from authproxy.authority.possession import Possession, Possessions
 from authproxy.authority.recent import Recent
 from authproxy.authority.throttle import Throttle
+from authproxy.domain.keys import KeyId
 from authproxy.domain.refusal import Code, refuse
 from authproxy.web.head import Address
 
-# How many derived keys of one key may be ended by themselves in five minutes: more than a job ever makes.
+# How many derived keys of one key, with one number of caveats, may be ended by themselves in five minutes: more than a
+# job ever makes. With 16 caveats at most these are 1,600 rows.
 DERIVED_LIMIT: Final = 100
 DERIVED_WINDOW: Final = 300
 # Reports that were answered lately, by the hash of their body.
@@ -33,16 +36,25 @@ class Revocations:
 
     def count(self, address: Address, now: int) -> None:
         """Count a request. Raises Refused (throttled)."""
-        if wait := self._addresses.wait(address, None, now):
-            raise refuse(Code.THROTTLED, f"too many keys were sent: try again in {wait} seconds", retry_after=wait)
+        self.hear(address, now)
+        self.failed(address, now)
+
+    def failed(self, address: Address, now: int) -> None:
+        """Count what was sent."""
         self._addresses.failed_from(address, now)
 
+    def hear(self, address: Address, now: int) -> None:
+        """Count nothing yet. Raises Refused (throttled) where the address has to wait."""
+        if wait := self._addresses.wait(address, None, now):
+            raise refuse(Code.THROTTLED, f"too many keys were sent: try again in {wait} seconds", retry_after=wait)
+
     def count_derived(self, found: Possession, address: Address, now: int) -> None:
-        """Count a derived key that is to be ended. Raises Refused (throttled)."""
-        if wait := self._derived.wait(address, found.record.id, now):
+        """Count a derived key that is to be ended, among those with as many caveats. Raises Refused (throttled)."""
+        counted = KeyId(f"{found.record.id}.{found.caveats}")
+        if wait := self._derived.wait(address, counted, now):
             told = f"too many derived keys of this one were ended: try again in {wait} seconds, or revoke the key"
             raise refuse(Code.THROTTLED, told, retry_after=wait)
-        self._derived.failed_for(found.record.id, now)
+        self._derived.failed_for(counted, now)
 
 
 class AnsweredReports:

@@ -24,6 +24,8 @@ from authproxy.web.doors import Doors
 from authproxy.web.entrance import Entrance, Tls
 from authproxy.web.errors import respond
 from authproxy.web.head import Address
+from authproxy.web.masterkeys import tell_of_masters
+from authproxy.web.parts import masters_of
 from authproxy.web.seat import Seat
 from authproxy.web.service import Service
 
@@ -201,6 +203,7 @@ async def serve(
     keep_quiet(loop)
     told, tls = teller or Service(), Tls(config.tls)
     seat = told if isinstance(told, Seat) else None
+    first = seat is None or seat.number == 0
     async with AsyncExitStack() as stack:
         if seat is not None:
             await seat.take(stop.set)
@@ -208,10 +211,12 @@ async def serve(
         living = asyncio.create_task(_give_signs(told))
         stack.callback(living.cancel)
         async with listening(config, doors, seat, tls) as (app, url):
-            again = partial(_reload, app, reload, tls, tells=seat is None)
+            again = partial(_reload, app, reload, tls, tells=seat is None, first=first)
             reloading = asyncio.create_task(_reload_whenever(hangup, again, told, url))
             ready(url)
             told.ready(url)
+            if first:
+                await tell_of_masters(app.parts.store, masters_of(app.parts.config))
             await stop.wait()
             reloading.cancel()
             told.stopping("draining")
@@ -239,21 +244,26 @@ async def _reload_whenever(
         told.ready(url)
 
 
-async def _reload(app: App, load: Callable[[], Config], tls: Tls | None = None, *, tells: bool = True) -> None:
+async def _reload(
+    app: App, load: Callable[[], Config], tls: Tls | None = None, *, tells: bool = True, first: bool = True
+) -> None:
     """Read the config in a thread, so that a large file holds up no request, and take it where it is good.
 
-    Of workers, their supervisor `tells` of it once.
+    Of workers, their supervisor `tells` of it once, and the `first` looks into the store.
     """
     try:
         config = await asyncio.to_thread(load)
     except ConfigProblems as exc:
         log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
         return
+    before = app.parts.config.masters
     restart = app.reload(config)
     if tls is not None:
         tls.renew()
     if tells:
         tell_reloaded(config, restart)
+    if first and app.parts.config.masters != before:
+        await tell_of_masters(app.parts.store, masters_of(app.parts.config))
 
 
 def tell_reloaded(config: Config, restart: list[str]) -> None:

@@ -3,13 +3,15 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
-from authproxy.audit import Origin, entry
+from authproxy.audit import Origin, entry, record_refusal
 from authproxy.domain.access import Access, Principal, PrincipalKind
-from authproxy.domain.caveats import Lifetime
+from authproxy.domain.caveats import Lifetime, Projects
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import KeyId, KeyRecord, PublicId
-from authproxy.domain.names import artifact
+from authproxy.domain.names import ProjectName, artifact
 from authproxy.domain.policy import Admission, MetadataCheck, Overwrite
+from authproxy.domain.refusal import Code, Denial
+from authproxy.store import Entry
 
 ORIGIN = Origin("request-1", 1_800_000_000_000, "192.0.2.7", "twine/7.0")
 FILE = artifact("acme_core-1.0-py3-none-any.whl")
@@ -38,6 +40,22 @@ def test_a_derived_key_is_named_with_what_it_allowed() -> None:
     kept = '{"name":"p0HcUu3kZ1WbqYtr","caveats":[[0,1790000000,1789999700]]}'
     assert entry(ORIGIN, who, ACCESS, None).derived == kept
     assert entry(ORIGIN, WHO, ACCESS, None).derived is None
+
+
+async def test_a_refusal_writes_little_of_a_derived_key() -> None:
+    """Whoever captured one can be refused sixty times a minute, with another one each time."""
+
+    class Store:
+        async def record_refusal(self, entry: Entry, code: str, reason: str) -> None:
+            kept.append((entry.derived or "", code, reason))
+
+    kept: list[tuple[str, str, str]] = []
+    many = Projects(frozenset(ProjectName(f"a{number:099}") for number in range(40)))
+    for caveats in ((Lifetime(2, 1), many), (Lifetime(2, 1),), None):
+        principal = replace(WHO, caveats=caveats, derived="p0HcUu3kZ1WbqYtr")
+        await record_refusal(Store(), ORIGIN, principal, ACCESS, Denial(Code.CAVEAT, "no"))  # type: ignore[arg-type]
+    assert kept[0][0] == '{"name":"p0HcUu3kZ1WbqYtr","caveats":[[0,2,1]],"left_out":1}'
+    assert kept[1:] == [('{"name":"p0HcUu3kZ1WbqYtr","caveats":[[0,2,1]]}', "caveat", "no"), ("", "caveat", "no")]
 
 
 def test_a_no_rests_on_nothing() -> None:

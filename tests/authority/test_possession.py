@@ -165,6 +165,9 @@ async def test_what_was_ended_is_over_with_all_that_was_made_of_it(possessions, 
     assert (await possessions.of(derive(text, [CORE], "apx"), HERE, now=NOW)).over is False
 
 
+KNOWN_NOWHERE = mint("apx", PublicId("AAAAAAAAAAAA0"), bytes(32))
+
+
 async def test_a_canary_raises_its_alarm(store, build, counting):
     """Whoever gives it up has it; what is derived from it says so too. One that is paused has no voice."""
     uses = []
@@ -174,9 +177,20 @@ async def test_a_canary_raises_its_alarm(store, build, counting):
     assert (await possessions.of(text, HERE, now=NOW)).canary
     assert (await possessions.of(derive(text, CAVEATS, "apx"), HERE, now=NOW)).canary
     assert len(uses) == 2
+    counting.verified = 0
+    for each in (
+        text,
+        derive(text, CAVEATS, "apx"),
+        mint("apx", PublicId(text[4:17]), bytes(32)),
+        KNOWN_NOWHERE,
+        "rubbish",
+    ):
+        await possessions.listen(each, HERE, now=NOW)
+    assert (len(uses), counting.verified) == (4, 0)
+    uses.clear()
     await store.pause(record.id, NOW)
     await possessions.of(text, HERE, now=NOW)
-    assert len(uses) == 2
+    assert uses == []
 
 
 async def test_a_queue_that_is_full_is_said_to_all_alike(store, authority):

@@ -34,6 +34,15 @@ def test_the_layout_is_the_one_that_is_written_down():
     assert Masters(OLD).open(WHO, sealed) == KEY
 
 
+def test_what_is_sealed_says_under_which_master_key():
+    """By how it begins: those that are named open it, the one in use and the former ones."""
+    one, other = Masters(bytes(32)), Masters(bytes([1]) * 32, (bytes(32),))
+    assert one.heads == {VERSION + master_id(bytes(32))}
+    assert one.heads < other.heads
+    assert one.head in other.heads
+    assert Masters().heads == frozenset()
+
+
 def test_no_two_seals_are_alike():
     """A nonce is never used twice: the same key sealed twice shows nothing of that."""
     assert len({Masters(OLD).seal(WHO, KEY) for _ in range(100)}) == 100

@@ -58,6 +58,8 @@ def test_the_operator_is_told_what_it_is(cli: Cli, canary: Created) -> None:
         3,
         f"no: key {canary.id} is a canary, which never works: where did you find it?",
     )
+    assert cli("key", "pause", canary.id).status == 0
+    assert "it raises no alarm: it is paused" in cli("key", "verify", input=canary.key).stdout
     assert cli("audit", "export").stdout == ""
 
 

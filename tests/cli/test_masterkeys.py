@@ -172,6 +172,17 @@ def test_a_key_that_only_derives_takes_a_master_key(cli: Cli, names: Names, crea
     assert "derive_only:  yes" in cli("key", "show", only.id).stdout
     shown = cli("key", "show", plain.id, "--json").json
     assert (shown["derive_only"], shown["derivable"]) == (False, False)
+    assert "derivable:    no, nothing is sealed for its key" in cli("key", "show", plain.id).stdout
+    names(NEW)
+    assert cli("key", "show", only.id, "--json").json["derivable"] is False
+    lost = (
+        f"derivable:    no, it is sealed under master key {master_id(OLD).hex()}, which the configuration does not name"
+    )
+    assert lost in cli("key", "show", only.id).stdout
+    names()
+    assert "derivable:    no, there is no master key" in cli("key", "show", only.id).stdout
+    names(OLD)
+    assert "derivable:    yes\n" in cli("key", "show", only.id).stdout
     listed = {line.split()[0]: line for line in cli("key", "list").stdout.splitlines()}
     assert "live, derive only" in listed[only.id]
     assert "derive only" not in listed[plain.id]

@@ -11,7 +11,7 @@ from authproxy.domain.derived import mac_key, parse_derived, verifies
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import parse
 from authproxy.domain.names import ProjectName
-from authproxy.domain.rules import version_pattern
+from authproxy.domain.versions import version_pattern
 from tests.peers.derived import caveats_of
 
 NOW = 1_790_000_000

@@ -51,6 +51,33 @@ def test_derived_keys_may_be_tried_before_they_are_taken(loaded: Loading, tmp_pa
     assert loaded(LEAST + enforced).policy.packages[0].require is Requirement.SIGNED
 
 
+PUBLISHER = "publishers: [{kind: github, repository: acme/core, workflow: release.yml, packages: [%s]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "packages", "warned"),
+    [
+        ("{match: acme-core, require: signed}", "acme-core", True),
+        ("{match: 'acme-*', require: signed}", "acme-core", True),
+        ("{match: acme-core, require: signed}", "acme-*", True),
+        ("{match: acme-core, require: signed, enforce: false}", "acme-core", False),
+        ("{match: acme-core, require: trusted-publisher}, {match: 'acme-*', require: signed}", "acme-core", False),
+        ("{match: acme-web, require: signed}", "acme-core", False),
+    ],
+)
+def test_a_publisher_that_is_shut_out(
+    loaded: Loading, tmp_path: Path, rules: str, packages: str, *, warned: bool
+) -> None:
+    """A warning at the rule: what jobs send is a key as it is, and the rule takes none."""
+    (tmp_path / "master").write_text("A" * 43 + "=\n")
+    (tmp_path / "master").chmod(0o600)
+    keys = "keys: {master_key: {file: master}}\n"
+    config = loaded(LEAST + keys + f"packages: [{rules}]\n" + PUBLISHER % f"'{packages}'")
+    assert len(config.warnings) == warned
+    assert all("require: trusted-publisher lets those in" in each.sentence for each in config.warnings)
+    assert all(each.line for each in config.warnings)
+
+
 def test_rules_that_are_all_asked(loaded: Loading) -> None:
     """From narrow to wide, and side by side, nothing is hidden."""
     assert len(loaded(rules("acme-core", "acme-*", "b*", "*")).policy.packages) == 4

@@ -253,7 +253,7 @@ def test_the_trusted_root_of_attestations(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ConfigProblems, match=r":4:\d+: the proxy's trusted root cannot be read: put sigstore's"):
         load(path, {}, try_root=no_root)
     monkeypatch.setattr("authproxy.config.publishers.find_spec", lambda _: None)
-    with pytest.raises(ConfigProblems, match=r"pip install 'pypi-authproxy\[sigstore\]'"):
+    with pytest.raises(ConfigProblems, match=r"beside authproxy: pip install 'sigstore>=4\.0'"):
         load(path, {})
 
 

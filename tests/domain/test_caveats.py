@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from authproxy.domain.caveats import (
     ITEMS_LIMIT,
     LATEST,
+    SHORT_LIMIT,
     Actions,
     Caveat,
     Digests,
@@ -26,6 +27,7 @@ from authproxy.domain.caveats import (
     bytes_of,
     read_caveat,
     read_derivation,
+    shortened,
     tag_of,
     write_caveat,
     write_derivation,
@@ -244,6 +246,19 @@ def test_the_record_gets_them_back(caveats: tuple[Caveat, ...]) -> None:
     text = write_derivation("p0HcUu3kZ1WbqYtr", caveats)
     assert read_derivation(text) == ("p0HcUu3kZ1WbqYtr", caveats)
     assert json.loads(text)["caveats"] == [json.loads(write_caveat(each)) for each in caveats]
+
+
+def test_the_record_of_a_refusal_is_short() -> None:
+    """The longest go first, the end is kept; what is cut is not read back as if it were whole."""
+    life, project = Lifetime(2, 1), of(Projects, ProjectName("acme-core"))
+    files = [of(Digests, *(f"{n:064x}" for n in range(start, start + 30))) for start in (0, 100)]
+    text = write_derivation("p0HcUu3kZ1WbqYtr", (life, files[0], project, files[1]))
+    short = shortened(text)
+    assert len(text) > 2 * SHORT_LIMIT
+    assert short == '{"name":"p0HcUu3kZ1WbqYtr","caveats":[[0,2,1],[1,["acme-core"]]],"left_out":2}'
+    assert read_derivation(short) is None
+    small = write_derivation("p0HcUu3kZ1WbqYtr", (life, project))
+    assert shortened(small) == small
 
 
 def test_a_caveat_of_a_later_version_leaves_the_rest_unread() -> None:

@@ -198,6 +198,7 @@ LAYOUTS = {
     "a huge number": b"[[0," + b"9" * 4000 + b",1]]",
     "an object with a key twice": b'[[0,{"a":1,"a":2}]]',
     "not UTF-8": b'[[1,["\xff"]]]',
+    "more than can be judged quickly": b'[[100,["' + b",".join([b">1"] * 201) + b'"]]]',
     "one caveat too many": b"[" + b",".join([b"[0,2,1]"] * (CAVEATS_LIMIT + 1)) + b"]",
 }
 

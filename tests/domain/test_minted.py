@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
+from authproxy.domain.caveats import Lifetime
 from authproxy.domain.comparison import Effect, PolicyChange, compare, publisher_changes
 from authproxy.domain.grants import Action, pattern
 from authproxy.domain.holders import Asked, Judge, minted
@@ -198,6 +199,22 @@ class TestHolders:
         web = gitlab(packages=(pattern("acme-web"),))
         [(each, admission)] = Judge(world(CORE, web), self.ASKED).publishers()
         assert (each, admission.grant, admission.rule) == (CORE, "upload:acme-core", TRUSTED.label)
+
+    def test_what_is_signed_alone_is_for_no_publisher(self) -> None:
+        """Its jobs send keys as they are: none is listed, and who sends one is told what will do, derived or not."""
+        rule = replace(TRUSTED, require=Requirement.SIGNED)
+        shut = world(CORE, rules=(rule, OTHERS))
+        assert list(Judge(shut, self.ASKED).publishers()) == []
+        assert Judge(shut, self.ASKED).holder(minted_key()) is None
+        who = holder(minted_key())
+        for each in (who, replace(who, caveats=(Lifetime(NOW + 60, NOW),), derived="p0HcUu3kZ1WbqYtr")):
+            refused = answer(shut, each)
+            assert isinstance(refused, Denial)
+            assert (
+                "was minted for a trusted publisher, whose jobs send it as it is, upload with an API" in refused.reason
+            )
+            assert "require: trusted-publisher" in refused.reason
+            assert len(refused.reason) <= 400
 
     def test_the_address_counts(self) -> None:
         """Where one was named."""

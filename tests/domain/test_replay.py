@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from authproxy.domain import replay
-from authproxy.domain.caveats import Lifetime, Projects, write_derivation
+from authproxy.domain.caveats import Lifetime, Projects, shortened, write_derivation
 from authproxy.domain.grants import parse_grant, pattern
 from authproxy.domain.names import Filetype, ProjectName
 from authproxy.domain.passwords import PasswordRule, Passwords
@@ -145,6 +145,15 @@ def test_what_a_caveat_refused_no_rule_lets_in() -> None:
     other = write_derivation("p0HcUu3kZ1WbqYtr", (Projects(frozenset({ProjectName("acme-web")})),))
     found = replayed(policy(), Row(outcome="denied", code="caveat", derived=other))
     assert (found.kinds, found.unruled) == ({}, 1)
+
+
+def test_what_is_left_out_of_the_record_is_not_judged_as_the_key() -> None:
+    """A refused derived key whose caveats are not all on record is told as admitted by no rules."""
+    many = write_derivation("p0HcUu3kZ1WbqYtr", (Projects(frozenset(ProjectName(f"a{n:099}") for n in range(20))),))
+    short = shortened(many)
+    assert short != many
+    for derived, kinds in ((short, 0), (None, 1)):
+        assert len(replayed(policy(), Row(outcome="denied", code="not-allowed", derived=derived)).kinds) == kinds
 
 
 def test_passwords_are_judged_as_such() -> None:

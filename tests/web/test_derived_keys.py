@@ -14,7 +14,7 @@ from authproxy.config import load
 from authproxy.domain.caveats import Actions, Caveat, Digests, Indexes, Lifetime, Networks, Projects, Versions
 from authproxy.domain.grants import Action
 from authproxy.domain.names import ProjectName
-from authproxy.domain.rules import version_pattern
+from authproxy.domain.versions import version_pattern
 from authproxy.web.readers import Readers
 from tests.peers.masters import derived, lifetime, with_master
 from tests.peers.recording import RecordingIndex, Reply, Script, Seen

@@ -9,7 +9,7 @@ import pytest
 
 from authproxy.authority import NewKey
 from authproxy.domain.caveats import Versions
-from authproxy.domain.rules import version_pattern
+from authproxy.domain.versions import version_pattern
 from authproxy.store.driver import sqlite3
 from authproxy.web.chores import Chores
 from tests.peers.forms import upload

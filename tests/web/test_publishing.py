@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
+from authproxy.authority import NewKey
+from authproxy.domain.keys import KeyKind, PublicId, mint
 from tests.peers.forms import body_of, parts_of, post
 from tests.peers.issuer import LocalIssuer
 from tests.peers.packages import wheel
@@ -201,6 +203,27 @@ async def test_a_burn_says_the_same_whatever_was_sent(desk: Published) -> None:
     assert {(each.status, each.body) for each in answers} == {(202, b'{"message": "Accepted", "errors": []}')}
     assert desk.rows("SELECT count(*) FROM keys WHERE revoked IS NOT NULL") == [(0,)]
     assert (await upload(desk, ordinary)).status == 200
+
+
+async def test_a_canary_that_is_to_be_burned_is_heard(desk: Published) -> None:
+    """Whoever sends it has been where it lay; it goes on watching, and the answer is as ever."""
+    parts = desk.running.app.parts
+    new = NewKey(owner="trap", note="", policy="", kind=KeyKind.CANARY)
+    _, canary = await parts.authority.issue(new, now=parts.now())
+    wrong = mint("apx", PublicId(canary[4:17]), bytes(32))
+    for text, alarms in ((wrong, 0), (canary, 1)):
+        assert (await desk.post(BURN, {"token": text})).status == 202
+        await parts.authority.canaries.close()
+        assert desk.rows("SELECT count(*) FROM record WHERE action = 'canary'") == [(alarms,)]
+    assert desk.rows("SELECT count(*) FROM keys WHERE revoked IS NOT NULL") == [(0,)]
+
+
+async def test_whoever_burns_nothing_has_to_wait_after_some(desk: Published) -> None:
+    """As for `/-/revoke`, and with it; the jobs of a CI that burn their keys are not counted."""
+    for key in [await desk.key() for _ in range(12)]:
+        assert (await desk.post(BURN, {"token": key})).status == 202
+    answers = [await desk.post(BURN, {"token": "rubbish"}) for _ in range(11)]
+    assert [each.status for each in answers] == [202] * 10 + [429]
 
 
 DISCOVERED = {

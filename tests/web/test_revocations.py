@@ -12,6 +12,7 @@ from authproxy.web.head import Address
 from authproxy.web.revocations import ANSWERED, DERIVED_LIMIT, DERIVED_WINDOW, AnsweredReports, Revocations
 from tests.peers.masters import derived, lifetime, with_master
 from tests.peers.reporter import surrender
+from tests.peers.wire import basic, get
 from tests.web.conftest import Running
 from tests.web.test_revoking import KEYED
 
@@ -49,7 +50,10 @@ async def test_each_address_has_its_own_count(running: Running) -> None:
 async def test_whoever_has_a_derived_key_cannot_fill_the_store(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """He can make any number of others of it, and each that is ended is a row. The key itself can still be given up."""
+    """He can make any number of others of it, and each that is ended is a row; but he cannot hold up the end of his own.
+
+    The key itself can be given up as well.
+    """
     assert (DERIVED_LIMIT, DERIVED_WINDOW) == (100, 300)
     monkeypatch.setattr(revocations, "DERIVED_LIMIT", 3)
     counts = Revocations(running.app.parts.revocations.possessions, running.app.parts.revocations._addresses)
@@ -59,9 +63,11 @@ async def test_whoever_has_a_derived_key_cannot_fill_the_store(
     children = [derive(parent, [lifetime(at)], "apx") for at in range(100, 105)]
     assert [(await running.ask(surrender(each))).status for each in children] == [200, 200, 200, 429, 429]
     assert (await running.ask(surrender(derived(other, lifetime())))).status == 200
-    answer = await running.ask(surrender(parent))
+    answer = await running.ask(surrender(children[-1]))
     assert answer.status == 429
     assert "or revoke the key" in answer.text
+    assert (await running.ask(surrender(parent))).status == 200
+    assert (await running.ask(get("/-/whoami", [("Authorization", basic("__token__", children[-1]))]))).status == 401
     assert (await running.ask(surrender(key))).status == 200
     found = await running.app.parts.store.key(key[4:16])  # type: ignore[arg-type]
     assert found is not None

@@ -278,6 +278,8 @@ async def test_it_is_for_post(running: Running, recording: RecordingIndex, metho
     """And never reaches the index."""
     answer = await running.ask(head(method, "/-/revoke", [("Connection", "close")]))
     assert answer.status in (403, 400)
+    if method == "GET":
+        assert "/-/revoke takes POST alone, it ends the key that you POST to it: send the key alone as" in answer.text
     recording.assert_saw_nothing()
 
 

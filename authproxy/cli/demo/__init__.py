@@ -78,7 +78,7 @@ def _all_there(upstream: Upstream, *, oidc: bool) -> None:
         verb = "is" if len(absent) == 1 else "are"
         raise Failure(
             f"the demo runs a real index and real clients, and {', '.join(absent)} {verb} not installed: "
-            f"pip install 'pypi-authproxy[{extra}]'"
+            f"pip install '.[{extra}]' in a checkout of authproxy, as `make demo` does"
         )
 
 

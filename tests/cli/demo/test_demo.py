@@ -129,7 +129,7 @@ def test_without_what_oidc_needs_one_sentence_says_what_to_install(
     monkeypatch.setenv("PATH", "/nowhere")
     ran = cli("demo", "--oidc")
     assert (ran.status, ran.stdout) == (1, "")
-    assert f"{absent} is not installed: pip install 'pypi-authproxy[demo-oidc]'" in ran.stderr
+    assert f"{absent} is not installed: pip install '.[demo-oidc]' in a checkout" in ran.stderr
 
 
 @pytest.mark.e2e
@@ -216,4 +216,4 @@ def test_without_its_extra_one_sentence_says_what_to_install(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else name)
     ran = cli("demo", "--upstream", flavour)
     assert (ran.status, ran.stdout) == (1, "")
-    assert f"{absent.replace('_', '-')} is not installed: pip install 'pypi-authproxy[{extra}]'" in ran.stderr
+    assert f"{absent.replace('_', '-')} is not installed: pip install '.[{extra}]' in a checkout" in ran.stderr
