@@ -92,7 +92,7 @@ def test_real_clients_upload_and_download_through_caddy(scene: Scene) -> None:
     ran = client.twine(scene.front.url, scene.keys["release"], sent[0], options=secure)
     assert ran.code == 0, ran.said
     uv, trusting = client._uv(), {"SSL_CERT_FILE": str(scene.front.ca)}
-    publish = [uv, "publish", "--trusted-publishing", "never", "--publish-url", scene.front.url]
+    publish: list[str | Path] = [uv, "publish", "--trusted-publishing", "never", "--publish-url", scene.front.url]
     ran = client.run([*publish, sent[1]], UV_PUBLISH_TOKEN=scene.keys["release"], **trusting)
     assert ran.code == 0, ran.said
     assert {package.filename: package.content for package in (large, small)}.items() <= scene.index.files().items()
@@ -100,8 +100,9 @@ def test_real_clients_upload_and_download_through_caddy(scene: Scene) -> None:
     python = client.environment("env-pip")
     ran = client.pip_install(python, url, "acme-new==1.0", options=secure)
     assert ran.code == 0, ran.said
-    install = [uv, "pip", "install", "--no-config", "--no-cache", "--no-deps", "--python", client.environment("env-uv")]
-    ran = client.run([*install, "-i", f"{url}simple/", "acme-local==1.0+cu12"], **trusting)
+    install: list[str | Path] = [uv, "pip", "install", "--no-config", "--no-cache", "--no-deps"]
+    into = client.environment("env-uv")
+    ran = client.run([*install, "--python", into, "-i", f"{url}simple/", "acme-local==1.0+cu12"], **trusting)
     assert ran.code == 0, ran.said
 
 

@@ -25,7 +25,7 @@ def caddy(folder: Path, sites: str, https: Address, http: Address) -> Iterator[P
     # Sites that name no port have these. No API: its port is the same for every Caddy of the machine.
     own = f"admin off\n\tdefault_bind {LOOPBACK}\n\thttps_port {https[1]}\n\thttp_port {http[1]}"
     file.write_text(f"{{\n\t{own}\n}}\n{sites}", encoding="utf-8")
-    argv = [program, "run", "--config", file, "--adapter", "caddyfile"]
+    argv: list[str | Path] = [program, "run", "--config", file, "--adapter", "caddyfile"]
     running = Program(argv, log=folder / "caddy.log", env=clean_environment(folder), cwd=folder)
     try:
         try:
