@@ -55,21 +55,30 @@ _ONLY_HERE: Final = (
 
 def require_readable(connection: Connection, server: Login) -> None:
     """Raise SchemaError where the database is not at this program's schema, or at a wider one that it can use."""
+    if not usable(connection, server):
+        require_current(connection, server)
+
+
+def usable(connection: Connection, server: Login) -> bool:
+    """Say whether the database is at this program's schema, or at a wider one that it can use."""
     found = revision(connection, server)
-    if found is not None and found > SCHEMA:
-        note: str = connection.scalar(_READABLE) or ""
-        if note.startswith(_NOTE) and note.removeprefix(_NOTE) <= SCHEMA:
-            return
-    require_current(connection, server)
+    if found is None or found <= SCHEMA:
+        return found == SCHEMA
+    note: str = connection.scalar(_READABLE) or ""
+    return note.startswith(_NOTE) and note.removeprefix(_NOTE) <= SCHEMA
 
 
 async def current(server: Login) -> bool:
-    """Say whether the database is at this program's schema. StoreError where it cannot be asked."""
-    return await within(server, lambda connection: revision(connection, server) == SCHEMA)
+    """Say whether there is nothing to migrate for this program. StoreError where the database cannot be asked."""
+    return await within(server, lambda connection: usable(connection, server))
 
 
 async def migrate(server: Login) -> None:
-    """Bring a database that is there to this program's schema; all or nothing, also when killed in the middle."""
+    """Bring a database that is there to this program's schema; all or nothing, also when killed in the middle.
+
+    A wider one that this program can use is left as it is: a replica of the old version that starts again, or the one
+    that an operator goes back to, runs `db migrate` first, too. SchemaError where it cannot.
+    """
     await within(server, lambda connection: _upgrade(connection, server))
 
 
@@ -77,7 +86,7 @@ def _upgrade(connection: Connection, server: Login) -> None:
     connection.execute(LOCK)
     if (connection.scalar(_VERSION) or 0) < OLDEST:
         raise SchemaError(f"{server} is on a PostgreSQL that is too old: 14 is the first that can be used")
-    if revision(connection, server) == SCHEMA:
+    if usable(connection, server):
         return  # the one that was waited for has done it
     upgrade(connection, server)
     for statement in _ONLY_HERE:
