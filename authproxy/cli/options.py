@@ -142,7 +142,7 @@ async def create_store(config: "Config") -> Path | None:
     if is_postgres(config.store):
         return None
     path = database_path(config.store)
-    if path.exists():
+    if path.exists() and path.stat().st_size:  # an empty one is what a full disk has left of an attempt
         return None
     await migrate(config.store)
     return path

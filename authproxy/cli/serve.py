@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from authproxy.cli.clock import require_clock
 from authproxy.cli.failures import Failure
 from authproxy.cli.logs import to_stderr
 from authproxy.cli.options import create_store, load_config, store_errors, takes_config
@@ -44,8 +45,9 @@ _ADVICE: Final = {
 @click.option(
     "--workers", type=click.IntRange(1, 64), metavar="N", help="How many processes serve; `workers` otherwise."
 )
+@click.option("--trust-clock", is_flag=True, help="Start although the record ends later than the clock says it is.")
 @takes_config
-def serve(config_path: Path, workers: int | None) -> None:
+def serve(config_path: Path, workers: int | None, *, trust_clock: bool) -> None:
     """Run the proxy until SIGTERM or Ctrl-C.
 
     It logs JSON lines to stderr (`log` in the configuration). SIGHUP reads the configuration again; one with a problem
@@ -67,7 +69,7 @@ def serve(config_path: Path, workers: int | None) -> None:
         return _with_workers(load(config_path, try_root=verifier_of), workers)
 
     with _failures(config):
-        _run(config, load_again)
+        _run(config, load_again, trust_clock=trust_clock)
 
 
 def _with_workers(config: "Config", workers: int | None) -> "Config":
@@ -90,13 +92,15 @@ def _failures(config: "Config") -> Iterator[None]:
         raise Failure(f"the sockets that were handed over: {exc}") from None
 
 
-def _run(config: "Config", load_again: "Callable[[], Config]") -> None:
+def _run(config: "Config", load_again: "Callable[[], Config]", *, trust_clock: bool) -> None:
     from authproxy.web.service import handed_over, service
 
     told, given = service(os.environ), handed_over(os.environ)
     config.state_directory.mkdir(mode=0o700, exist_ok=True)
     if made := asyncio.run(create_store(config)):
         log.info("made a new store", extra={"path": str(made)})
+    elif not trust_clock:
+        asyncio.run(require_clock(config))
     from authproxy.web.server import serve as run  # before what is here is frozen
 
     # CPython's collector goes through all that was imported again and again: 11 % of a small read (measured). What is

@@ -44,6 +44,14 @@ class Round:
         return self.unasked[0][1] if self.unasked else None
 
 
+@dataclass(slots=True)
+class _Page:
+    """The listing that one look has read last: an outage leaves the files of a release open one after the other."""
+
+    of: tuple[str, ProjectName] | None = None
+    files: tuple[IndexFile, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Looks:
     """The eyes of one proxy: its index, and the store that notes what they see."""
@@ -63,12 +71,17 @@ class Looks:
             raise refuse(Code.INDEX_UNREACHABLE, f"the index lists {quoted(file.filename)} and does not return it")
         return found
 
-    async def held(self, row: FileRow) -> str | None:
+    async def held(self, row: FileRow, page: _Page | None = None) -> str | None:
         """Ask the index for the hash of what it has under a file's identity, None where it has nothing there.
 
-        Raises Refused where the index cannot be asked.
+        `page` is that of one look, in which a project is listed once for files that follow each other. Raises Refused
+        where the index cannot be asked.
         """
-        there = await self.in_index(row.index, artifact(row.filename), row.filename)
+        wanted, page = artifact(row.filename), page or _Page()
+        if page.of != (row.index, wanted.project):
+            page.files = await self.backend.files(row.index, wanted.project) or ()
+            page.of = (row.index, wanted.project)
+        there = alike(page.files, wanted.identity, row.filename)
         return await self.sha256(there) if there else None
 
     async def settle(self, intents: Sequence[Intent], now: Callable[[], int], *, pause: float | None = None) -> Round:
@@ -94,10 +107,10 @@ class Looks:
 
     async def _look(self, intents: Sequence[Intent], done: Round) -> list[tuple[Intent, Seen]]:
         seen: list[tuple[Intent, Seen]] = []
-        failures = 0
+        failures, page = 0, _Page()
         for number, intent in enumerate(intents):
             try:
-                seen.append((intent, await self._seen(intent)))
+                seen.append((intent, await self._seen(intent, page)))
                 failures = 0
             except Refused as refused:
                 done.unasked.append((intent, refused.denial))
@@ -107,10 +120,10 @@ class Looks:
                     break
         return seen
 
-    async def _seen(self, intent: Intent) -> Seen:
+    async def _seen(self, intent: Intent, page: _Page) -> Seen:
         row = intent.row
         if intent.action != Action.DELETE:
-            return await self.held(row)
+            return await self.held(row, page)
         left = await of_release(self.backend, row.index, ProjectName(row.project), row.version)
         return None if left is None else frozenset(file.artifact.identity for file in left)
 

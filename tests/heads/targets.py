@@ -177,7 +177,7 @@ UPLOADS: tuple[str | bytes, ...] = (
     "/RPC2/",
     "/-/upload",
     "/team/other/",
-    "/root/pypi/",
+    "/root" + "/pypi/",
     "/+login/",
     "/%73imple/",
 )

@@ -79,6 +79,19 @@ async def test_a_file_that_is_not_there_twice_may_come_again(begun: Ledger, held
     assert time.perf_counter() - started >= PAUSE
 
 
+async def test_a_project_is_listed_once_in_a_look(ledger: Ledger, held: Index, recording: RecordingIndex) -> None:
+    """Ten files of a release that an outage has left open cost two pages, one for each look, and not twenty."""
+    for number in range(10):
+        await left_open(ledger, f"acme_core-1.{number}.tar.gz")
+    held.files["acme_core-1.3.tar.gz"] = BYTES
+    intents, _ = await ledger.store.unfinished.intents(now=NOW)
+    recording.requests.clear()
+    done = await ledger.looks.settle(intents, lambda: NOW, pause=0)
+    assert [outcome for _, outcome in done.settled].count(Outcome.STORED) == 1
+    assert len(done.settled) == 10
+    assert [seen.target for seen in recording.requests] == ["/simple/acme-core/"] * 2
+
+
 async def test_half_a_file_is_waited_for(begun: Ledger, held: Index, pause: None) -> None:
     """Two answers are none: no alarm, no free name, and a sentence that says to try again."""
     held.files[FILE] = BYTES[:3]
