@@ -37,6 +37,7 @@ def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     yield _schema(found)
     yield _journal(found)
     yield from _record(found)
+    yield from _alarms(found)
     if found.census is not None:
         yield from _keys(found.census)
         yield from _policies(config, found.census)
@@ -111,6 +112,18 @@ def _record(found: Examination) -> Iterator[Finding]:
         yield problem("record", f"the record does not fit its hashes: {found.flaw}", advice)
     elif found.current:
         yield ok("record", "the youngest rows of the record fit their hashes")
+
+
+def _alarms(found: Examination) -> Iterator[Finding]:
+    if found.alarms:
+        are = "file of the index is" if found.alarms == 1 else "files of the index are"
+        yield warning(
+            "alarms",
+            f"{found.alarms} {are} not what was uploaded, or gone from it past the proxy",
+            "`authproxy audit reconcile` names them and asks the index again",
+        )
+    elif found.current:
+        yield ok("alarms", "no alarm about a file of the index is open")
 
 
 def _named(some: Some) -> str:
