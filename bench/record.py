@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine, event
+
 from authproxy.domain.access import Outcome
 from authproxy.store import Admitted, Claim, Entry, Sound, Store, chain, migrate
 from authproxy.store.chain import DECIDED, GENESIS, link_hash, row_digest
@@ -25,6 +27,7 @@ from authproxy.store.driver import sqlite3
 from authproxy.store.tables import SCHEMA
 from bench.run import Run
 from bench.table import Line, Row, Target, median_ratio
+from bench.whocan import KEYS, whocan
 
 FEW, MANY, QUICK = 10_000, 10_000_000, 1_000_000
 CACHE = Path(__file__).parent / "results"
@@ -35,6 +38,7 @@ UPLOADS = 300
 PROJECTS = 500
 BEGAN_MS = 1_700_000_000_000
 ASKED = Target(2, at_least=False)
+COMMITTED = Target(2, at_least=False)
 VERIFIED = Target(3, at_least=False)
 KEPT_MIB = Target(64, at_least=False, unit=" MiB")
 TITLE = "the record of {many:,} rows beside one of {few:,}; SQLite {version}, one core"
@@ -146,14 +150,18 @@ async def _measured(run: Run, paths: dict[int, Path], many: int) -> Row:
             by_hash = [lambda n=n, s=size: stores[s].record.about_file(sha256=named(n)[4]) for n in numbers]
             asked[size].append(await _median(by_name))
             hashed[size].append(await _median(by_hash))
+    who = await whocan(run, stores, paths)
     bare, verified, grown = await _walked(run, paths[many], stores[many])
     for store in stores.values():
         await store.close()
     plain, chained = await _uploads(run)
+    commits = await _commits(run)
     few_ms, many_ms = (statistics.median(asked[size]) for size in paths)
     few_hash, many_hash = (statistics.median(hashed[size]) for size in paths)
     by_name = median_ratio(asked[many], asked[FEW])
     by_hash = median_ratio(hashed[many], hashed[FEW])
+    by_who = median_ratio(who[many], who[FEW])
+    few_who, many_who = (statistics.median(who[size]) for size in paths)
     ratio = median_ratio(verified, bare)
     return Row(
         "record",
@@ -170,6 +178,15 @@ async def _measured(run: Run, paths: dict[int, Path], many: int) -> Row:
                 ASKED,
                 tuple(hashed[many]),
             ),
+            Line(f"policy who-can, {KEYS:,} keys, {FEW:,} rows", f"{few_who:.1f} ms", samples=tuple(who[FEW])),
+            Line(
+                f"policy who-can, {KEYS:,} keys, {many:,} rows",
+                f"{many_who:.1f} ms",
+                by_who,
+                "of few",
+                ASKED,
+                tuple(who[many]),
+            ),
             Line("a bare scan that hashes the rows", f"{statistics.median(bare):.1f} s", samples=tuple(bare)),
             Line(
                 "audit verify", f"{statistics.median(verified):.1f} s", ratio, "of the scan", VERIFIED, tuple(verified)
@@ -177,6 +194,7 @@ async def _measured(run: Run, paths: dict[int, Path], many: int) -> Row:
             Line("memory that verify added", f"{grown:.1f} MiB", grown, "MiB", KEPT_MIB),
             Line("an upload in the store, no chain", f"{statistics.median(plain) * 1e6:.0f} us", samples=tuple(plain)),
             Line("an upload in the store", f"{statistics.median(chained) * 1e6:.0f} us", samples=tuple(chained)),
+            Line("commits of an upload", f"{commits}", commits, "commits", COMMITTED),
         ),
         (
             f"the large database has {paths[many].stat().st_size >> 20:,} MiB",
@@ -257,6 +275,20 @@ async def _upload_cost(folder: Path) -> float:
         return taken
     finally:
         shutil.rmtree(home)
+
+
+async def _commits(run: Run) -> int:
+    """How often an upload waits for the disk."""
+    url = f"sqlite:///{run.scratch}/commits.db"
+    await migrate(url)
+    store = await Store.open(url)
+    seen: list[object] = []
+    note = seen.append
+    event.listen(Engine, "commit", note)
+    await _one(store, 1)
+    event.remove(Engine, "commit", note)
+    await store.close()
+    return len(seen)
 
 
 async def _one(store: Store, number: int) -> None:

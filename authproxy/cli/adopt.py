@@ -11,7 +11,7 @@ import click
 
 from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.options import index_ledger, load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, say
+from authproxy.cli.output import Output, counted, say
 
 if TYPE_CHECKING:
     from authproxy.backend.flavour import IndexFile
@@ -146,7 +146,7 @@ class _Adoption:
         self.different += len(noted.different)
         changes = [(row, sha256, True) for row, sha256 in noted.different]
         for row, sha256, ours in changes + [(row, sha256, False) for row, sha256 in noted.changed]:
-            had = "was uploaded" if ours else "was there before"
+            had = "is on record" if ours else "was there before"
             say(f"CHANGED  {row.filename} in {row.index}: the index has sha256 {sha256}, and {row.sha256} {had}")
             if len(self.changed) < NAMED:
                 where = {"index": row.index, "project": row.project, "filename": row.filename}
@@ -186,13 +186,19 @@ async def _adopt(config: "Config", out: Output, adoption: _Adoption) -> Exit:
         },
         _lines(adoption),
     )
+    out.done(_summary(adoption))
     if adoption.different:
         return Exit.NO
     return Exit.FAILED if adoption.failed else Exit.DONE
 
 
+def _summary(adoption: _Adoption) -> str:
+    of = f"{counted(adoption.files, 'file')} of {counted(adoption.projects, 'project')}"
+    return f"{of}, {adoption.new} of them new to the ledger"
+
+
 def _lines(adoption: _Adoption) -> list[str]:
-    lines = [f"{adoption.files} files of {adoption.projects} projects, {adoption.new} of them new to the ledger"]
+    lines = [_summary(adoption)]
     if adoption.hashed:
         lines.append(f"{adoption.hashed} files were read back for their SHA-256")
     if adoption.unhashed:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authproxy.cli.accept import accept
 from authproxy.cli.adopt import adopt
 from authproxy.cli.options import load_config, opened, prints, takes_config
 from authproxy.cli.output import Output, client_name, moment, say
@@ -25,7 +26,7 @@ def audit() -> None:
     """Ask the record of decisions."""
 
 
-for command in (tail, export, file, verify, checkpoint, prune, reconcile, adopt):
+for command in (tail, export, file, verify, checkpoint, prune, reconcile, accept, adopt):
     audit.add_command(command)
 
 

@@ -173,12 +173,21 @@ async def key_authority(config: "Config", store: "Store") -> AsyncIterator["Auth
 @asynccontextmanager
 async def index_ledger(config: "Config", store: "Store") -> AsyncIterator["Ledger"]:
     """What the index holds, as the server sees it: for a command that asks the index itself."""
+    import logging
+
     from authproxy.backend.client import Backend
     from authproxy.web.ledger import Ledger
     from authproxy.web.parts import flavour_of, upstream_of
 
-    async with Backend(upstream_of(config), flavour_of(config)) as backend:
-        yield Ledger(store, backend)
+    # What the server's log says of an alarm, a command says by itself, of the file: without a handler of the log's own
+    # Python would print the log's line on stderr besides.
+    log, silence = logging.getLogger("authproxy.ledger"), logging.NullHandler()
+    log.addHandler(silence)
+    try:
+        async with Backend(upstream_of(config), flavour_of(config)) as backend:
+            yield Ledger(store, backend)
+    finally:
+        log.removeHandler(silence)
 
 
 def asked(value: str | None, flag: str, question: str) -> str:

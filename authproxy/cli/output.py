@@ -52,6 +52,11 @@ def moment(seconds: int | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: `1 file`, `2 files`; `many` where the plural is another than by an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def client_name(client: str) -> str:
     """What a client calls itself, for a person: uv and pip write a description of the machine behind it, as JSON."""
     return client.partition(" {")[0]

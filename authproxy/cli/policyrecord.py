@@ -9,7 +9,7 @@ from authproxy.cli.key import now
 from authproxy.cli.options import opened
 from authproxy.cli.output import Output, moment
 from authproxy.cli.policyanswer import answer_document, answer_lines
-from authproxy.domain.access import PrincipalKind
+from authproxy.domain.access import ACCEPT, ACCEPT_GONE, PrincipalKind
 from authproxy.domain.explanation import Explanation, Step
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.domain.policy import admit_uploader, explain
@@ -39,6 +39,8 @@ async def _found(config: "Config", number: int) -> tuple["Decision", KeyRecord |
         row = await store.record.row(number)
         if row is None:
             raise Failure(f"the record has no row {number}: `authproxy audit tail` shows the youngest")
+        if row.action in {ACCEPT, ACCEPT_GONE}:
+            raise Failure(f"row {number} is what {row.owner} accepted at the command line: no rule decides that")
         return row, None if row.key_id is None else await store.key(KeyId(row.key_id))
 
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from authproxy.cli.output import client_name, moment
+from authproxy.domain.access import ACCEPT, ACCEPT_GONE, Outcome
 from authproxy.domain.names import same_version
 from authproxy.domain.refusal import quoted
 
@@ -40,6 +41,9 @@ def document_of_file(known: "KnownFile") -> dict[str, object]:
         "put_by": None if known.put_by is None else document_of(known.put_by),
         "alarm": _alarm(known),
         "uploaded": None if known.instead_of is None else document_of(known.instead_of),
+        "accepted": None if known.accepted is None else document_of(known.accepted),
+        "lost": known.lost,
+        "ends": [{"row": end.record, "time": exact(end.time_ms), "outcome": end.outcome} for end in known.ends],
     }
 
 
@@ -48,17 +52,13 @@ def lines_of_file(found: "About", rows: "list[Decision]") -> Iterator[str]:
     for known in found.files:
         where = f" in {known.index}" if known.index else ""
         yield f"{known.filename} of {known.project} {known.version}{where}, SHA-256 {known.sha256 or 'not known'}"
-        yield f"  {_put_by(known.put_by)}"
-        if known.put_by is not None and known.put_by.claims is not None:
-            said = json.loads(known.put_by.claims)
-            yield f"  for a token of {', '.join(f'{name} {quoted(str(value))}' for name, value in said.items())}"
-        for each in json.loads((known.put_by and known.put_by.attestations) or "[]"):
-            how = "verified" if each["verified"] else "as it claims"
-            yield f"  with an attestation of {each['publisher']}, {how}: {each['sha256']}"
+        yield from _lines_of_upload(known)
+        for _, event in sorted(_story(known), key=lambda each: each[0]):
+            yield f"  {event}"
         if (alarm := _alarm(known)) is not None:
             yield f"  ALARM  {alarm}"
         if known.removed is not None:
-            yield f"  was deleted at {moment(known.removed)}{_deleted_by(known, found.rows)}"
+            yield f"  {_deleted_by(known, found.rows)}"
     if rows:
         yield "on record:" if not found.more else "on record, the youngest of it:"
     for row in rows:
@@ -67,35 +67,69 @@ def lines_of_file(found: "About", rows: "list[Decision]") -> Iterator[str]:
         yield f"{told}: {row.reason}" if row.reason else told
 
 
-def _put_by(row: "Decision | None") -> str:
+def _lines_of_upload(known: "KnownFile") -> Iterator[str]:
+    """Who put it there; where it has other bytes now, who put there what it had."""
+    row = known.put_by or known.instead_of
     if row is None:
-        return "was in the index before us, or was changed there past us"
+        yield "  was in the index before us, or was changed there past us"
+        return
     put = f"pushed there from {row.source}" if row.source else "put there"
-    return f"{put} at {exact(row.time_ms)} {_whose(row)}, under the rule {row.rule}, by the grant {row.grant}"
+    what = "" if known.put_by is not None else f" with SHA-256 {row.sha256} (row {row.id})"
+    yield f"  {put}{what} at {exact(row.time_ms)} {_whose(row)}, under the rule {row.rule}, by the grant {row.grant}"
+    if row.claims is not None:
+        said = json.loads(row.claims)
+        yield f"  for a token of {', '.join(f'{name} {quoted(str(value))}' for name, value in said.items())}"
+    for each in json.loads(row.attestations or "[]"):
+        how = "verified" if each["verified"] else "as it claims"
+        yield f"  with an attestation of {each['publisher']}, {how}: {each['sha256']}"
+
+
+def _story(known: "KnownFile") -> Iterator[tuple[int, str]]:
+    """What became of it since, each with its time; not the alarm that stands, which has a line of its own."""
+    if known.accepted is not None:
+        row = known.accepted
+        yield row.time_ms, f"accepted as it was then, SHA-256 {row.sha256}, at {_by_operator(row)}"
+    alarmed: set[int] = set()
+    for end in known.ends:
+        if end.outcome == Outcome.DIFFERENT:
+            alarmed.add(end.record)
+            if known.wrong is None or (end.record, end.time_ms) != (known.wrong.id, known.wrong.completed_ms):
+                yield end.time_ms, f"seen otherwise at {exact(end.time_ms)}, changed or gone past us: an alarm"
+        elif end.record in alarmed:
+            yield end.time_ms, f"seen as it should be at {exact(end.time_ms)}: the alarm was over"
+    if known.lost:
+        last = known.ends[-1].time_ms if known.ends else 0
+        yield last, "gone from the index since then, and so the alarm is over: nothing has its name"
 
 
 def _alarm(known: "KnownFile") -> str | None:
     """Say where the index does not have what was uploaded; `audit reconcile` finds such files."""
-    if known.removed is not None:
+    if known.wrong is None:
         return None
-    if known.put_by is not None and known.put_by.outcome == "different":
-        return f"gone from the index, and not deleted through this proxy: seen at {exact(known.put_by.completed_ms)}"
-    if known.instead_of is None:
-        return None
-    row = known.instead_of
-    seen = f"the index has other bytes than were uploaded: seen at {exact(row.completed_ms)}"
-    return f"{seen}; row {row.id} put SHA-256 {row.sha256} there at {exact(row.time_ms)} {_whose(row)}"
+    seen = f"seen at {exact(known.wrong.completed_ms)}"
+    if known.missing:
+        return f"gone from the index, and not deleted through this proxy: {seen}"
+    should = "accepted" if known.wrong is known.accepted else "uploaded"
+    return f"the index has other bytes than were {should}: {seen}"
 
 
 def _deleted_by(known: "KnownFile", rows: "Sequence[Decision]") -> str:
-    """Say who deleted the release of a file; nothing where the rows that are told do not know."""
-    done = [row for row in rows if row.outcome == "removed" and _is_of(row, known)]
-    if not done:
-        return ""
-    last = max(done, key=lambda row: row.id)
-    return (
-        f", with all of release {last.version}, {_whose(last)}, under the rule {last.rule}, by the grant {last.grant}"
-    )
+    """Say that a file was deleted, and with its release by whom, as far as the rows that are told know it."""
+    done = [row for row in rows if row.outcome == Outcome.REMOVED and _is_of(row, known)]
+    gone = [row for row in rows if row.action == ACCEPT_GONE and row.filename and _is_of(row, known)]
+    last = max(done + gone, key=lambda row: row.id, default=None)
+    deleted = f"was deleted at {moment(known.removed)}"
+    if last is None:
+        return deleted
+    if last in gone:
+        return f"was gone from the index past us, and taken for deleted at {_by_operator(last)}"
+    who = f"{_whose(last)}, under the rule {last.rule}, by the grant {last.grant}"
+    return f"{deleted}, with all of release {last.version}, {who}"
+
+
+def _by_operator(row: "Decision") -> str:
+    why = f": {row.reason}" if row.reason else ""
+    return f"{exact(row.time_ms)} by {row.owner or 'nobody known'} (row {row.id}){why}"
 
 
 def _is_of(row: "Decision", known: "KnownFile") -> bool:
@@ -113,6 +147,8 @@ def _what(row: "Decision") -> str:
 
 
 def _whose(row: "Decision") -> str:
+    if row.action in {ACCEPT, ACCEPT_GONE}:
+        return f"by {row.owner or 'nobody known'}, at the command line"
     with_what = f"with key {row.public_id}" if row.public_id else f"with a {row.principal}"
     return (
         f"by {row.owner or 'nobody known'} {with_what}, from {row.address} with {client_name(row.client) or 'no name'}"

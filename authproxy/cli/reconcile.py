@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authproxy.cli.accept import Word, word
 from authproxy.cli.failures import Exit
 from authproxy.cli.options import index_ledger, load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, moment, say
+from authproxy.cli.output import Output, counted, moment, say
 
 if TYPE_CHECKING:
     from authproxy.config import Config
@@ -34,7 +35,11 @@ NAMED = 1000
 @prints
 @click.option("--open", "only_open", is_flag=True, help="Only what was left half done: compare no files.")
 @click.option("--accept-gone", is_flag=True, help="Take files that are gone for deleted: their names stay theirs.")
-def reconcile(config_path: Path, out: Output, only_open: bool, accept_gone: bool) -> Exit:
+@click.option("--why", metavar="TEXT", help="With --accept-gone: why; the record keeps it.")
+@click.option("--by", metavar="WHO", help="With --accept-gone: who says so; else the account that runs this.")
+def reconcile(
+    *, config_path: Path, out: Output, only_open: bool, accept_gone: bool, why: str | None, by: str | None
+) -> Exit:
     """Ask the index about every upload and delete that was begun and not completed, and complete the record.
 
     There with our bytes: stored. Not there: failed. Other bytes: an alarm, which stands until the file is gone or is
@@ -43,14 +48,18 @@ def reconcile(config_path: Path, out: Output, only_open: bool, accept_gone: bool
 
     Then every file that is known is compared with what the index lists now, a request for each project. CHANGED: its
     SHA-256 is another; GONE: it is not there, and nobody deleted it through the proxy. Of a file that was uploaded
-    through the proxy that is an alarm too, on record and for webhooks (upload.different), once.
+    through the proxy that is an alarm too, on record and for webhooks (upload.different), once. `audit accept` takes a
+    changed file as it is.
 
     Exit status 0: all is as it should be. 3: there is an alarm, or a file that has changed or is gone. 1: the index
     could not be asked about all.
     """
     if only_open and accept_gone:
         raise click.UsageError("--open compares no files, and --accept-gone is about those that are gone")
-    return asyncio.run(_reconcile(load_config(config_path), out, only_open=only_open, accept_gone=accept_gone))
+    if not accept_gone and (why is not None or by is not None):
+        raise click.UsageError("--why and --by are about --accept-gone")
+    given = word(by, why) if accept_gone else None
+    return asyncio.run(_reconcile(load_config(config_path), out, only_open=only_open, accept_gone=given))
 
 
 @dataclass(slots=True)
@@ -86,7 +95,7 @@ class _Compared:
     def lines(self) -> Iterator[str]:
         """What was found, for a person."""
         for each in self.changed:
-            had = "was uploaded" if each["uploaded"] else "was there before"
+            had = "is on record" if each["uploaded"] else "was there before"
             where = f"{each['filename']} in {each['index']}"
             yield f"CHANGED  {where}: the index has sha256 {each['found']}, and {each['known']} {had}"
         for each in self.gone:
@@ -99,7 +108,7 @@ class _Compared:
             yield f"{self.accepted} that are gone count as deleted from now on"
 
 
-async def _reconcile(config: "Config", out: Output, *, only_open: bool, accept_gone: bool) -> Exit:
+async def _reconcile(config: "Config", out: Output, *, only_open: bool, accept_gone: Word | None) -> Exit:
     from authproxy.web.settling import look_again, settle
 
     found = _Compared()
@@ -109,19 +118,20 @@ async def _reconcile(config: "Config", out: Output, *, only_open: bool, accept_g
         if not only_open:
             await _compare(ledger, found, accept_gone=accept_gone)
     out.document(_document(done, alarms, found), _lines(done, alarms, found))
+    out.done(_summary(done, alarms, found))
     unasked = [denial for _, denial in done.unasked] + [denial for _, denial in alarms if denial is not None]
     if unasked:
         say(f"the index could not be asked about {len(unasked)}: {unasked[0].reason}")
     if done.changing:
         say(f"the index is at {len(done.changing)} still: run this again in a minute")
     if found.unread:
-        say(f"{len(found.unread)} projects could not be compared: {found.unread[0][2].reason}")
+        say(f"{counted(len(found.unread), 'project')} could not be compared: {found.unread[0][2].reason}")
     if found.wrong or any(denial is None for _, denial in alarms):
         return Exit.NO
     return Exit.FAILED if unasked or done.changing or found.unread else Exit.DONE
 
 
-async def _compare(ledger: "Ledger", found: _Compared, *, accept_gone: bool) -> None:
+async def _compare(ledger: "Ledger", found: _Compared, *, accept_gone: Word | None) -> None:
     from authproxy.domain.refusal import Denial
     from authproxy.web.settling import compare
 
@@ -136,9 +146,10 @@ async def _compare(ledger: "Ledger", found: _Compared, *, accept_gone: bool) -> 
             continue
         in_a_row = 0
         found.add(answer)
-        if accept_gone:
+        if accept_gone is not None:
             for row in answer.missing:
-                found.accepted += await ledger.store.unfinished.gone(row, now=int(time.time()))
+                said = accept_gone.entry(row, row.sha256 or "")
+                found.accepted += await ledger.store.unfinished.accept_gone(row, said, now=int(time.time()))
         if found.projects % TOLD == 0:
             say(f"{found.projects} projects compared, up to {project} in {index}")
 
@@ -192,14 +203,20 @@ def _lines(done: "Round", alarms: "list[tuple[Alarm, Denial | None]]", found: _C
     lines = [f"{_named(intent)}: {outcome}" for intent, outcome in done.settled]
     for alarm, _ in alarms:
         what = f"{alarm.row.filename} in {alarm.row.index}: the index has sha256 {alarm.row.sha256}"
-        lines.append(f"ALARM  {what}, and {alarm.sent} was uploaded (record {alarm.record_id})")
+        lines.append(f"ALARM  {what}, and {alarm.sent} is on record (row {alarm.record_id})")
     lines += found.lines()
     if done.under_way:
         lines.append(f"{done.under_way} under way, left to the program that does them")
     lines = lines or ["nothing was left open"]
     if found.projects:
-        lines.append(f"{found.projects} projects compared with the index")
+        lines.append(f"{counted(found.projects, 'project')} compared with the index")
     return lines
+
+
+def _summary(done: "Round", alarms: "list[tuple[Alarm, Denial | None]]", found: _Compared) -> str:
+    """What went into a file, for who sees the terminal alone."""
+    wrong = f"{counted(len(alarms), 'alarm')}, {found.changed_count} changed, {found.gone_count} gone"
+    return f"{counted(found.projects, 'project')} compared, {len(done.settled)} settled: {wrong}"
 
 
 def _named(intent: "Intent") -> str:

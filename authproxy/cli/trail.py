@@ -16,7 +16,7 @@ import click
 
 from authproxy.cli.failures import Exit
 from authproxy.cli.options import load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, client_name, escaped, moment, printable, say
+from authproxy.cli.output import Output, client_name, counted, escaped, moment, printable, say
 from authproxy.cli.provenance import document_of, document_of_file, lines_of_file
 from authproxy.cli.values import INSTANT, KEY_ID, PROJECT
 from authproxy.domain.names import artifact
@@ -169,7 +169,10 @@ def cell(value: object) -> str:
 def file(config_path: Path, out: Output, refusals: bool, wanted: str) -> Exit:
     """Say who put a file there: the filename, in any spelling, or the SHA-256 of its bytes.
 
-    And all that is on record about it: uploads, and deletes of its release. Exit status 3: nothing is known of it.
+    And all that is on record about it: uploads, deletes of its release, and what became of alarms about it.
+
+    Exit status 3: an alarm about it is open (the index has other bytes than were uploaded, or has lost it), or nothing
+    is known of it.
     """
     config = load_config(config_path)
     if _SHA256.fullmatch(wanted):
@@ -189,6 +192,10 @@ def file(config_path: Path, out: Output, refusals: bool, wanted: str) -> Exit:
         },
         lines_of_file(found, rows),
     )
+    if open_alarms := sum(each.wrong is not None for each in found.files):
+        what = f"{counted(open_alarms, 'alarm')} about it {'is' if open_alarms == 1 else 'are'} open"
+        say(f"{what}: `authproxy audit reconcile` asks the index again, `authproxy audit accept` takes what it has")
+        return Exit.NO
     if found.files or rows:
         return Exit.DONE
     if not out.json:

@@ -76,6 +76,11 @@ class Access:
     attested: Attested = NOTHING  # the attestations of an upload
 
 
+# What an operator does with a file that the index has not as it was uploaded; on record, beside a client's `Action`s.
+ACCEPT: Final = "accept"  # what is there is what should be there
+ACCEPT_GONE: Final = "accept-gone"  # it is gone, and rightly
+
+
 class Outcome(StrEnum):
     """What became of an upload, a push or a delete that was admitted. The record keeps these words."""
 
@@ -84,5 +89,6 @@ class Outcome(StrEnum):
     REMOVED = "removed"  # the index said yes to a delete
     REFUSED = "refused"  # the index said no
     FAILED = "failed"  # the index never saw the whole of it
+    ACCEPTED = "accepted"  # by an operator
     DIFFERENT = "different"  # found later: the index has other bytes under the name of what it was sent, or nothing
     UNKNOWN = "unknown"  # the whole went out and no clear answer came: only the index itself can tell

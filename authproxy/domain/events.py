@@ -7,7 +7,7 @@ event yet: it becomes one when it is settled.
 from enum import StrEnum
 from typing import Final
 
-from authproxy.domain.access import Outcome
+from authproxy.domain.access import ACCEPT, Outcome
 from authproxy.domain.grants import Action
 
 
@@ -50,6 +50,7 @@ _ENDS: Final = {
     (Action.PUSH, Outcome.FAILED): Event.PUSH_FAILED,
     (Action.PUSH, Outcome.DIFFERENT): Event.UPLOAD_DIFFERENT,
     (Action.PUSH, DENIED): Event.PUSH_REFUSED,
+    (ACCEPT, Outcome.DIFFERENT): Event.UPLOAD_DIFFERENT,
     (Action.DELETE, Outcome.REMOVED): Event.DELETE_DONE,
     (Action.DELETE, Outcome.REFUSED): Event.DELETE_FAILED,
     (Action.DELETE, Outcome.FAILED): Event.DELETE_FAILED,

@@ -24,6 +24,7 @@ from authproxy.store.driver import READONLY_CANTINIT, READONLY_RECOVERY, READONL
 from authproxy.store.engine import BUSY_SECONDS, PRIVATE, border, database_path
 from authproxy.store.errors import SchemaError, StoreError
 from authproxy.store.schema import revision
+from authproxy.store.settling import count_alarms
 from authproxy.store.tables import SCHEMA, keys
 from authproxy.store.verification import Walk
 
@@ -88,6 +89,7 @@ class Examination:
     revision: str | None  # of the schema; None: the database is empty
     census: Census | None  # None where the schema is another one than this program's
     flaw: str | None = None  # what does not fit among the youngest rows of the record
+    alarms: int = 0  # files that the index has otherwise than they should be, or has lost
 
     @property
     def private(self) -> bool:
@@ -124,11 +126,12 @@ def examine(url: str, *, now: int, horizon: int) -> Examination:
                 found = revision(connection, path)
                 counted = census(connection, now, horizon) if found == SCHEMA else None
                 flaw = Walk().young(connection) if found == SCHEMA else None
+                alarms = count_alarms(connection) if found == SCHEMA else 0
         except Exception as exc:
             if getattr(getattr(exc, "orig", exc), "sqlite_errorcode", None) in _INTERRUPTED:
                 raise StoreInterrupted(f"{path} was left in the middle of a commit") from exc
             raise
-    return Examination(path, mode, folder_mode, wal, found, counted, flaw.sentence if flaw else None)
+    return Examination(path, mode, folder_mode, wal, found, counted, flaw.sentence if flaw else None, alarms)
 
 
 def _modes(path: Path) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 What an index states of a file that it had before us is noted as it is. Of one that came through us we know better: a
 listing that says otherwise, or no longer has it, is a doubt, because it may have been read while somebody overwrote the
-file. Whoever looks again tells `found`, which ends the upload on record anew.
+file. Whoever looks again tells `found`, which ends the upload on record anew; and once more, when the file is what was
+uploaded again, so that who put it there stays known.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
-from authproxy.domain.access import Outcome
-from authproxy.store import chain
+from authproxy.domain.access import ACCEPT, Outcome
+from authproxy.store import alarms, chain
 from authproxy.store.tables import claims, files, record
 from authproxy.store.verdicts import Adopted, AdoptedFile, FileRow
 
@@ -35,9 +36,12 @@ _PROJECTS: Final = (
     .limit(bindparam("b_limit"))
 )
 PAGE: Final = 500  # of projects
-_OURS: Final = select(files.c.record_id, files.c.removed).where(
-    files.c.id == bindparam("b_id"), files.c.record_id.is_not(None)
+_NOW: Final = (
+    select(files.c.record_id, files.c.removed, record.c.action)
+    .select_from(files.outerjoin(record, record.c.id == files.c.record_id))
+    .where(files.c.id == bindparam("b_id"))
 )
+_AS_IT_WAS: Final = {ACCEPT: Outcome.ACCEPTED}  # how else than as stored a row ends whose file is as it says
 _IS_CLAIMED: Final = select(claims.c.id).where(
     claims.c.index_name == bindparam("b_index"), claims.c.identity == bindparam("b_identity")
 )
@@ -50,6 +54,11 @@ _END: Final = (
 _CLAIMED: Final = select(claims.c.identity).where(claims.c.index_name == bindparam("b_index"))
 _SET_SHA256: Final = (
     update(files).where(files.c.id == bindparam("b_id")).values(sha256=bindparam("b_sha256"), record_id=None)
+)
+_IS_RIGHT: Final = (
+    update(files)
+    .where(files.c.id == bindparam("b_id"))
+    .values(sha256=bindparam("b_sha256"), record_id=bindparam("b_record"), removed=None)
 )
 _IS_THERE: Final = update(files).where(files.c.id == bindparam("b_id")).values(removed=None)
 _IS_NAMED: Final = update(files).where(files.c.id == bindparam("b_id")).values(filename=bindparam("b_filename"))
@@ -110,31 +119,36 @@ def adopt(
         row = known.get(each.identity)
         if each.identity not in claimed and (each.identity not in there or (row and row.filename == each.filename)):
             there[each.identity] = each
-    fresh = [
-        {
-            "index_name": index,
-            "identity": each.identity,
-            "project": project,
-            "version": each.version,
-            "filename": each.filename,
-            "sha256": each.sha256,
-        }
-        for each in there.values()
-        if each.identity not in known
-    ]
+    fresh = [_fresh(index, project, each) for each in there.values() if each.identity not in known]
     if fresh:
         connection.execute(_INSERT, fresh)
-    changed, doubted = [], []
+    changed: list[FileRow] = []
+    doubted: list[FileRow] = []
     for identity in sorted(known.keys() & there.keys()):
         row = known[identity]
         if row.record_id is not None:
             doubted += [] if _is_ours(connection, row, there[identity]) else [stored(row)]
-        elif _compare(connection, row, there[identity]):
-            changed.append(stored(row))
+        elif not _compare(connection, row, there[identity]):
+            continue
+        else:
+            wanted = alarms.wanted(connection, index, identity)
+            again = wanted is not None and wanted.sha256 == there[identity].sha256
+            (doubted if again else changed).append(stored(row))
     if whole:
         missing = known.keys() - there.keys() - claimed
         doubted += [stored(known[identity]) for identity in sorted(missing) if known[identity].removed is None]
     return Adopted(len(fresh), tuple(changed), tuple(doubted))
+
+
+def _fresh(index: str, project: str, found: AdoptedFile) -> dict[str, Any]:
+    return {
+        "index_name": index,
+        "identity": found.identity,
+        "project": project,
+        "version": found.version,
+        "filename": found.filename,
+        "sha256": found.sha256,
+    }
 
 
 def _is_ours(connection: Connection, row: Row[Any], found: AdoptedFile) -> bool:
@@ -162,20 +176,50 @@ def _compare(connection: Connection, row: Row[Any], found: AdoptedFile) -> bool:
 def found(connection: Connection, row: FileRow, sha256: str | None, time_ms: int) -> Outcome | None:
     """End the upload of a stored file anew by what is in its place: its bytes, other ones, or (None) nothing.
 
-    None comes back where nothing changed, or where it is not the file any more that was looked at.
+    A file that is not the upload's any more is given back to it where it has its bytes again. None comes back where
+    nothing changed, or where it is not the file any more that was looked at.
     """
-    now = connection.execute(_OURS, {"b_id": row.id}).first()
-    claimed = connection.execute(_IS_CLAIMED, {"b_index": row.index, "b_identity": row.identity}).first()
-    if now is None or claimed is not None or (sha256 is None and now.removed is not None):
+    now = connection.execute(_NOW, {"b_id": row.id}).first()
+    if now is None or is_claimed(connection, row) or (sha256 is None and now.removed is not None):
         return None
-    outcome = Outcome.STORED if sha256 == row.sha256 else Outcome.DIFFERENT
+    if now.record_id is None:
+        return None if sha256 is None else _given_back(connection, row, sha256, time_ms)
+    outcome = _AS_IT_WAS.get(now.action, Outcome.STORED) if sha256 == row.sha256 else Outcome.DIFFERENT
     if outcome is Outcome.DIFFERENT and sha256 is not None:
         connection.execute(_IS_THERE, {"b_id": row.id})
         connection.execute(_SET_SHA256, {"b_id": row.id, "b_sha256": sha256})
-    ended = connection.execute(_END, {"b_record": now.record_id, "b_outcome": outcome, "b_time": time_ms}).first()
+    return _ended(connection, now.record_id, outcome, time_ms)
+
+
+def is_the_one(connection: Connection, row: FileRow) -> bool:
+    """Say whether a stored file is still the one that was looked at."""
+    return find(connection, row.index, row.identity) == row
+
+
+def is_claimed(connection: Connection, row: FileRow) -> bool:
+    """Say whether an upload is on its way to the place of a file."""
+    return connection.scalar(_IS_CLAIMED, {"b_index": row.index, "b_identity": row.identity}) is not None
+
+
+def _given_back(connection: Connection, row: FileRow, sha256: str, time_ms: int) -> Outcome | None:
+    wanted = alarms.wanted(connection, row.index, row.identity)
+    if wanted is None or wanted.sha256 != sha256:
+        return None
+    right(connection, row, sha256, wanted.id)
+    return _ended(connection, wanted.id, _AS_IT_WAS.get(wanted.action, Outcome.STORED), time_ms)
+
+
+def right(connection: Connection, row: FileRow, sha256: str, number: int) -> None:
+    """Note that a file is there with these bytes, as a row of the record says that it should be."""
+    connection.execute(_IS_RIGHT, {"b_id": row.id, "b_sha256": sha256, "b_record": number})
+
+
+def _ended(connection: Connection, number: int, outcome: Outcome, time_ms: int) -> Outcome | None:
+    """End a row anew; None where it ended so before."""
+    ended = connection.execute(_END, {"b_record": number, "b_outcome": outcome, "b_time": time_ms}).first()
     if ended is None:
         return None
-    chain.ended(connection, now.record_id, outcome, ended.index_status, time_ms)
+    chain.ended(connection, number, outcome, ended.index_status, time_ms)
     return outcome
 
 

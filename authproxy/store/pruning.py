@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, insert, literal_column, or_, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, literal_column, or_, select
 
 from authproxy.domain.access import Outcome
 from authproxy.store import chain
@@ -18,15 +18,13 @@ from authproxy.store.tables import anchor, claims, files, links, record
 
 BATCH: Final = 200  # links per transaction: some 20 ms, during which no upload is admitted
 
-# A file's row says who put it there; one that settling found to hold other bytes is an alarm about its upload.
+# A file's row says who put it there; one that was found to hold other bytes is an alarm about its upload, and that says
+# who put it there also where somebody has accepted them.
 _NEEDED: Final = or_(
     exists().where(
         files.c.index_name == record.c.index_name,
         files.c.identity == record.c.identity,
-        or_(
-            files.c.record_id == record.c.id,
-            and_(files.c.record_id.is_(None), record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'")),
-        ),
+        or_(files.c.record_id == record.c.id, record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'")),
     ),
     exists().where(claims.c.index_name == record.c.index_name, claims.c.record_id == record.c.id),
 )

@@ -5,15 +5,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, literal_column, or_, select
 
 from authproxy.domain.access import Outcome
-from authproxy.store import files, removals, uploads
+from authproxy.store import accepting, files, removals, uploads
+from authproxy.store.alarms import IS_DIFFERENT
 from authproxy.store.reserve import Reserve
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, record
 from authproxy.store.tables import files as file_table
-from authproxy.store.verdicts import Alarm, FileRow, Intent
+from authproxy.store.verdicts import Alarm, Entry, FileRow, Intent
 from authproxy.store.worker import Worker
 
 # All of them: a bound table is read by its number from the first on, in pages.
@@ -27,11 +28,17 @@ _CLAIMS: Final[Select[Any]] = (
 PAGE: Final = 500
 
 # An alarm stands while the index has, as far as we know, other bytes in the place of an upload of ours, or nothing any
-# more. Written out, not bound: SQLite uses a partial index only where the statement itself says its condition.
-_IS_DIFFERENT: Final = and_(
-    record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'"), file_table.c.removed.is_(None)
+# more. Of one place it is the youngest row that ended so which says what should be there.
+_IS_DIFFERENT: Final = and_(IS_DIFFERENT, file_table.c.removed.is_(None))
+_YOUNGER: Final = record.alias("younger")
+_IS_LATEST: Final = ~exists().where(
+    _YOUNGER.c.index_name == record.c.index_name,
+    _YOUNGER.c.identity == record.c.identity,
+    _YOUNGER.c.identity != literal_column("''"),
+    _YOUNGER.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'"),
+    _YOUNGER.c.id > record.c.id,
 )
-_OTHER_BYTES: Final = and_(file_table.c.record_id.is_(None), file_table.c.sha256 != record.c.sha256)
+_OTHER_BYTES: Final = and_(file_table.c.record_id.is_(None), file_table.c.sha256 != record.c.sha256, _IS_LATEST)
 _MISSING: Final = file_table.c.record_id == record.c.id
 _PLACES: Final = record.join(
     file_table,
@@ -85,13 +92,24 @@ class Unfinished:
     async def found(self, row: FileRow, sha256: str | None, *, now: int) -> Outcome | None:
         """End the upload of a stored file anew by what a second look found in its place: a hash, None for nothing.
 
-        DIFFERENT is an alarm, STORED the end of one; None where nothing changed, or the file has been replaced since.
+        DIFFERENT is an alarm, STORED (or ACCEPTED) the end of one, by which the file is the upload's again; None where
+        nothing changed, or the file has been replaced since.
         """
         return await self._worker.write(lambda connection: files.found(connection, row, sha256, now * 1000))
 
-    async def gone(self, row: FileRow, *, now: int) -> bool:
-        """Mark a file that is gone from the index as deleted; its name stays its own. False where it was replaced."""
-        return await self._worker.write(lambda connection: files.gone(connection, row, now))
+    async def accept(self, row: FileRow, entry: Entry) -> int | None:
+        """Take a file for what `entry.sha256` says, on record; return the number of that row.
+
+        None comes back where the file was replaced since, or somebody is uploading it.
+        """
+        return await self._worker.write(lambda connection: accepting.accept(connection, row, entry))
+
+    async def accept_gone(self, row: FileRow, entry: Entry, *, now: int) -> bool:
+        """Take a file that is gone from the index for deleted, on record; its name stays its own.
+
+        False comes back where it was replaced, or deleted.
+        """
+        return await self._worker.write(lambda connection: accepting.accept_gone(connection, row, entry, now))
 
     async def alarms(self) -> list[Alarm]:
         """Read the first files of the index with other bytes than the uploads of ours that they should be."""
@@ -99,7 +117,7 @@ class Unfinished:
 
     async def count_alarms(self) -> int:
         """Count those files, and those that were uploaded, that nobody deleted through us and that are gone."""
-        return await self._worker.read(lambda connection: connection.scalar(_COUNT) or 0)
+        return await self._worker.read(count_alarms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +132,11 @@ class _Page:
         found = connection.execute(_CLAIMS, {"b_after": self.after, "b_limit": PAGE}).all()
         left = [uploads.intent_of(row) for row in found if not uploads.under_way(self.run, row, self.now)]
         return left, len(found) - len(left), found[-1].id if len(found) == PAGE else None
+
+
+def count_alarms(connection: Connection) -> int:
+    """Count the standing alarms, with those of files that are gone."""
+    return connection.scalar(_COUNT) or 0
 
 
 def _alarms(connection: Connection) -> list[Alarm]:

@@ -1,14 +1,16 @@
 """The record, read: in order, its youngest rows, what has happened since, and all that is known of one file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, literal_column, select, true
 
-from authproxy.domain.access import Outcome
-from authproxy.domain.names import same_version
-from authproxy.store import chain
+from authproxy.domain.access import ACCEPT, Outcome
+from authproxy.domain.names import artifact, same_version
+from authproxy.store import alarms, chain
+from authproxy.store.alarms import End
 from authproxy.store.tables import files, links, record
 
 PAGE: Final = 500  # rows per transaction: about 20 ms
@@ -59,10 +61,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file that the index has, or had. `put_by` is None where it was there before us, or was changed past us.
-
-    Where its outcome is `different` and nobody deleted the file through us, the file is gone.
-    """
+    """A file that the index has, or had. `put_by` is None where it was there before us, or was changed past us."""
 
     index: str
     identity: str
@@ -72,7 +71,16 @@ class KnownFile:
     sha256: str | None
     removed: int | None  # unix seconds
     put_by: Decision | None
-    instead_of: Decision | None = None  # the upload whose bytes should be there, where the index has others
+    instead_of: Decision | None = None  # the upload whose bytes were there, where the index has others
+    accepted: Decision | None = None  # an operator's word for what should be there instead
+    wrong: Decision | None = None  # an alarm stands: the row that says what should be there
+    ends: tuple[End, ...] = ()  # of the rows above, in the order of events
+    lost: bool = False  # the index had it, with other bytes at last, and nothing has its name any more
+
+    @property
+    def missing(self) -> bool:
+        """Whether the alarm is that the index has it no more."""
+        return self.wrong is not None and self.wrong.sha256 == self.sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +148,11 @@ _OF_FILE: Final = and_(record.c.identity == bindparam("b_identity"), record.c.id
 _OF_HASH: Final = and_(record.c.sha256 == bindparam("b_sha256"), record.c.sha256 != literal_column("''"))
 _DELETES: Final = and_(record.c.action == literal_column("'delete'"), record.c.project == bindparam("b_project"))
 _FILES: Final[Select[Any]] = select(files).order_by(files.c.id)
-# Uploads in whose place the index has other bytes, and the files that lie there.
-_IS_DIFFERENT: Final = record.c.outcome == literal_column(f"'{Outcome.DIFFERENT}'")
-_INSTEAD_OF: Final[Select[Any]] = (
-    select(*_COLUMNS)
-    .where(_OF_FILE, _IS_DIFFERENT, record.c.index_name == bindparam("b_index"), record.c.sha256 != bindparam("b_has"))
-    .order_by(record.c.id.desc())
-    .limit(1)
-)
+# The files that lie where the index should have other bytes.
 _DISPLACED: Final[Select[Any]] = (
     select(files)
     .join(record, and_(record.c.index_name == files.c.index_name, record.c.identity == files.c.identity))
-    .where(_OF_HASH, _IS_DIFFERENT, files.c.record_id.is_(None))
+    .where(_OF_HASH, alarms.IS_DIFFERENT)
 )
 
 
@@ -211,6 +212,7 @@ def about_file(connection: Connection, *, identity: str | None, sha256: str | No
     condition = _OF_HASH if identity is None else _OF_FILE
     given = {"b_identity": identity, "b_sha256": sha256}
     rows = {row.id: row for row in _youngest(connection, condition, given, limit + 1)}
+    known += _lost(connection, list(rows.values()), {(file.index, file.identity) for file in known})
     releases = [(row.project, row.version) for row in known] + [(row.project, row.version) for row in rows.values()]
     for project in {project for project, _ in releases}:
         for row in _youngest(connection, _DELETES, {"b_project": project}, limit + 1):
@@ -243,12 +245,18 @@ def _files(connection: Connection, identity: str | None, sha256: str | None) -> 
 
 
 def _known(connection: Connection, row: Any) -> KnownFile:
-    put_by = instead_of = None
-    if row.record_id is not None:
-        put_by = connection.execute(select(*_COLUMNS).where(record.c.id == row.record_id)).first()
-    elif row.sha256 is not None:
-        asked = {"b_identity": row.identity, "b_index": row.index_name, "b_has": row.sha256}
-        instead_of = connection.execute(_INSTEAD_OF, asked).first()
+    """Tell of a file by the row that says what should be there: an upload, or what an operator accepted instead."""
+    number, wrong = row.record_id, False
+    if number is None:
+        wanted = alarms.wanted(connection, row.index_name, row.identity) if row.sha256 is not None else None
+        number, wrong = (wanted.id, wanted.sha256 != row.sha256) if wanted is not None else (None, False)
+    said = None if number is None else one(connection, number)
+    upload, accepted = (None, said) if said is not None and said.action == ACCEPT else (said, None)
+    before = alarms.upload(connection, row.index_name, row.identity) if accepted is not None else None
+    instead_of = one(connection, before) if before is not None else upload if wrong else None
+    missing = said is not None and row.record_id is not None and said.outcome == Outcome.DIFFERENT
+    stands = row.removed is None and (wrong or missing)
+    told = [each.id for each in (upload, instead_of, accepted) if each is not None]
     return KnownFile(
         row.index_name,
         row.identity,
@@ -257,6 +265,34 @@ def _known(connection: Connection, row: Any) -> KnownFile:
         row.filename,
         row.sha256,
         row.removed,
-        _decision(put_by) if put_by else None,
-        _decision(instead_of) if instead_of else None,
+        put_by=None if wrong else upload,
+        instead_of=instead_of,
+        accepted=accepted,
+        wrong=said if stands else None,
+        ends=tuple(alarms.ends(connection, set(told))),
     )
+
+
+def _lost(connection: Connection, rows: Sequence[Decision], known: AbstractSet[tuple[str, str]]) -> list[KnownFile]:
+    """Tell of what the index had and nothing is known of any more; `rows` are the youngest about one file or hash."""
+    last = {
+        (row.index, artifact(row.filename).identity): row
+        for row in rows
+        if row.outcome == Outcome.DIFFERENT and row.action != ACCEPT
+    }
+    return [
+        KnownFile(
+            index,
+            identity,
+            row.project,
+            row.version,
+            row.filename,
+            row.sha256,
+            None,
+            put_by=row,
+            ends=tuple(alarms.ends(connection, [row.id])),
+            lost=True,
+        )
+        for (index, identity), row in last.items()
+        if (index, identity) not in known
+    ]

@@ -50,7 +50,7 @@ async def compared(
             there = alike(again, row.identity, row.filename)
             if there is not None:
                 sha256 = await looks.sha256(there)
-                if row.ours and await put_right(looks, row, sha256, now=now):
+                if await put_right(looks, row, sha256, now=now):
                     noted.different.append((row, sha256))
             elif whole and await _is_missing(looks, row, now=now):
                 noted.missing.append(row)
@@ -58,7 +58,7 @@ async def compared(
 
 
 async def put_right(looks: Looks, row: FileRow, sha256: str, *, now: int) -> bool:
-    """Note what is in the place of a file that came through us; say whether that is an alarm."""
+    """Note what is in the place of a file that came, or should have come, through us; say whether that is an alarm."""
     different = await looks.store.unfinished.found(row, sha256, now=now) is Outcome.DIFFERENT
     if different:
         alarm(row, sha256)

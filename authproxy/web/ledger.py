@@ -247,10 +247,9 @@ class Ledger:
         if row.sha256 == entry.sha256 and (told == entry.sha256 or (told is None and there.filename == row.filename)):
             return SameFile(row.filename)
         sha256 = told or await self.looks.sha256(there)
-        if row.ours:
-            await put_right(self.looks, row, sha256, now=self._now())
-        elif sha256 != row.sha256:
+        if not row.ours and sha256 != row.sha256:
             await self.store.set_sha256(row, sha256)
+        await put_right(self.looks, row, sha256, now=self._now())
         if sha256 == entry.sha256:
             return SameFile(there.filename)
         if claim.overwrite and row.filename == wanted.filename:

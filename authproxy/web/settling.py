@@ -54,6 +54,8 @@ async def look_again(ledger: Ledger) -> list[tuple[Alarm, Denial | None]]:
             continue
         if sha256 is None:
             await ledger.store.forget(each.row)
+        elif sha256 == each.sent:
+            await ledger.store.unfinished.found(each.row, sha256, now=int(ledger.clock()))
         elif sha256 != each.row.sha256:
             await ledger.store.set_sha256(each.row, sha256)
         if sha256 not in {None, each.sent}:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.cli.failures import Failure
-from authproxy.cli.output import Output, client_name, coloured, destination, printable
+from authproxy.cli.output import Output, client_name, coloured, counted, destination, printable
 
 COLUMNS = ("id", "owner", "uses")
 
@@ -238,3 +238,9 @@ def test_what_went_into_a_file_is_said(tmp_path: Path, capsys: pytest.CaptureFix
         Output(json=False, stream=stream).done("did it")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"did it: {path}\n")
+
+
+def test_a_number_and_its_noun() -> None:
+    """One has no plural, none has one."""
+    said = [counted(number, "file") for number in (0, 1, 2)] + [counted(2, "key policy", "key policies")]
+    assert said == ["0 files", "1 file", "2 files", "2 key policies"]

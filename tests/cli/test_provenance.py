@@ -41,9 +41,11 @@ def test_a_file_with_other_bytes_than_were_uploaded(cli: Cli, config_file: Path,
     """By its name, by the hash that was sent and by the one that is there: an alarm, and who sent what."""
     in_store(config_file, found(OTHER_SHA))
     ran = cli("audit", "file", asked)
-    assert ran.status == 0
-    alarm = f"  ALARM  the index has other bytes than were uploaded: seen at 2027-01-15T09:00:00.000Z; row 1 put SHA-256 {SHA}"
-    assert any(line.startswith(alarm) for line in ran.stdout.splitlines()), ran.stdout
+    assert (ran.status, "1 alarm about it is open: `authproxy audit reconcile`" in ran.stderr) == (3, True)
+    lines = ran.stdout.splitlines()
+    assert f"  put there with SHA-256 {SHA} (row 1) at 2027-01-15T08:00:00.000Z by ci@acme with key" in ran.stdout
+    assert ", under the rule packages[0] acme-*, by the grant upload:acme-*" in ran.stdout
+    assert "  ALARM  the index has other bytes than were uploaded: seen at 2027-01-15T09:00:00.000Z" in lines
     [told] = [each for each in cli("audit", "file", asked, "--json").json["files"] if each["alarm"]]
     assert (told["sha256"], told["uploaded"]["sha256"], told["uploaded"]["id"]) == (OTHER_SHA, SHA, 1)
 
@@ -51,12 +53,36 @@ def test_a_file_with_other_bytes_than_were_uploaded(cli: Cli, config_file: Path,
 def test_a_file_that_is_gone(cli: Cli, config_file: Path, three: None) -> None:
     """Nobody deleted it through us; who uploaded it stays known. The others are as they should be."""
     in_store(config_file, found(None))
-    lines = cli("audit", "file", "acme_core-1.0.tar.gz").stdout.splitlines()
+    ran = cli("audit", "file", "acme_core-1.0.tar.gz")
+    assert (ran.status, "1 alarm about it is open" in ran.stderr) == (3, True)
+    lines = ran.stdout.splitlines()
     assert lines[1].startswith("  put there at 2027-01-15T08:00:00.000Z")
     assert (
         lines[2] == "  ALARM  gone from the index, and not deleted through this proxy: seen at 2027-01-15T09:00:00.000Z"
     )
-    assert "ALARM" not in cli("audit", "file", "acme_core-1.1.tar.gz").stdout
+    other = cli("audit", "file", "acme_core-1.1.tar.gz")
+    assert (other.status, other.stderr, "ALARM" in other.stdout) == (0, "", False)
+
+
+def test_a_file_that_was_forgotten(cli: Cli, config_file: Path, three: None) -> None:
+    """It had other bytes and then it was gone: the alarm is over, and who put it there is still the answer."""
+    in_store(config_file, found(OTHER_SHA))
+
+    async def forget(store: Store) -> None:
+        row = await store.file("", ENTRY.identity)
+        assert row is not None
+        await store.forget(row)
+
+    in_store(config_file, forget)
+    ran = cli("audit", "file", "acme_core-1.0.tar.gz")
+    lines = ran.stdout.splitlines()
+    assert (ran.status, "ALARM" in ran.stdout) == (0, False)
+    assert lines[1].startswith("  put there at 2027-01-15T08:00:00.000Z by ci@acme with key Abc123XYZ7890")
+    assert lines[2].startswith("  seen otherwise at 2027-01-15T09:00:00.000Z")
+    assert lines[3].startswith("  gone from the index since then")
+    [told] = cli("audit", "file", "acme_core-1.0.tar.gz", "--json").json["files"]
+    assert (told["lost"], told["put_by"]["id"], told["alarm"], told["accepted"]) == (True, 1, None, None)
+    assert [(end["row"], end["outcome"]) for end in told["ends"]] == [(1, "stored"), (1, "different")]
 
 
 def test_a_push_says_where_from(cli: Cli, config_file: Path) -> None:

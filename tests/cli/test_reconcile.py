@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -145,16 +146,20 @@ def outcomes(config_file: Path) -> list[str]:
 def test_what_is_as_it_should_be_is_counted(cli: Cli, uploaded: Index) -> None:
     """One line and exit status 0; what nobody knew is adopted on the way."""
     ran = cli("audit", "reconcile")
-    assert (ran.status, ran.stdout) == (0, "nothing was left open\n1 projects compared with the index\n")
+    assert (ran.status, ran.stdout) == (0, "nothing was left open\n1 project compared with the index\n")
     assert cli("audit", "file", "acme_core-0.9.tar.gz").status == 0
 
 
-def test_a_file_that_was_replaced_past_us(cli: Cli, config_file: Path, uploaded: Index) -> None:
+def test_a_file_that_was_replaced_past_us(
+    cli: Cli, config_file: Path, uploaded: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """CHANGED when it is found, an ALARM from then on, status 3 until it is what was uploaded."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as in a program: pytest would take the log's lines
     uploaded.files[FILE] = OTHER
     ran = cli("audit", "reconcile")
-    line = f"CHANGED  {FILE} in pypiserver: the index has sha256 {sha256(OTHER)}, and {sha256(BYTES)} was uploaded"
+    line = f"CHANGED  {FILE} in pypiserver: the index has sha256 {sha256(OTHER)}, and {sha256(BYTES)} is on record"
     assert (ran.status, ran.stdout.splitlines()[0]) == (3, line)
+    assert ran.stderr == "", "what the log would say of it, this command has said"
     assert outcomes(config_file) == ["different"]
     again = cli("audit", "reconcile", "--json")
     assert (again.status, again.json["changed"], again.json["compared"]) == (3, [], 1)
@@ -162,7 +167,8 @@ def test_a_file_that_was_replaced_past_us(cli: Cli, config_file: Path, uploaded:
     assert "ALARM" in cli("audit", "file", FILE).stdout
     assert cli("audit", "reconcile", "--open").status == 3
     uploaded.files[FILE] = BYTES
-    assert cli("audit", "reconcile").status == 0
+    assert (cli("audit", "reconcile").status, outcomes(config_file)) == (0, ["stored"])
+    assert "  put there at 2027-01-15T08:00:00.000Z by alice with a password" in cli("audit", "file", FILE).stdout
 
 
 def test_a_file_that_is_gone(cli: Cli, config_file: Path, uploaded: Index) -> None:
@@ -189,9 +195,11 @@ def test_what_is_gone_may_be_accepted(cli: Cli, config_file: Path, uploaded: Ind
     uploaded.files = {"acme_core-0.9.tar.gz": BYTES}
     ran = cli("audit", "reconcile", "--accept-gone", "--json")
     assert (ran.status, ran.json["accepted"], len(ran.json["gone"])) == (0, 1, 1)
+    assert outcomes(config_file) == ["different", "accepted"]
     assert cli("audit", "reconcile").status == 0
     shown = cli("audit", "file", FILE).stdout
-    assert ("was deleted at" in shown, "ALARM" in shown) == (True, False)
+    assert f"was gone from the index past us, and taken for deleted at {shown.split('deleted at ')[1][:24]} by" in shown
+    assert ("ALARM" in shown, "by alice with a password" in shown) == (False, True)
     assert cli("audit", "reconcile", "--accept-gone", "--open").status == 2
 
 
@@ -234,7 +242,7 @@ def test_a_project_that_cannot_be_read(cli: Cli, uploaded: Index, recording: Rec
     recording.answer = lambda _: Reply(500)
     ran = cli("audit", "reconcile", "--json")
     assert (ran.status, ran.json["gone"], [each["project"] for each in ran.json["unread"]]) == (1, [], ["acme-core"])
-    assert "1 projects could not be compared" in ran.stderr
+    assert "1 project could not be compared" in ran.stderr
 
 
 def test_an_index_that_has_gone_is_not_asked_a_thousand_times(
@@ -253,3 +261,23 @@ def test_an_index_that_has_gone_is_not_asked_a_thousand_times(
     ran = cli("audit", "reconcile")
     assert (ran.status, "cannot be read any more, at p" in ran.stderr) == (1, True)
     assert len(recording.requests) == FAILURES
+
+
+def test_who_accepts_that_files_are_gone(cli: Cli, config_file: Path, uploaded: Index) -> None:
+    """Is on record, and why; without --accept-gone there is nothing to say."""
+    uploaded.files = {"acme_core-0.9.tar.gz": BYTES}
+    assert cli("audit", "reconcile", "--why", "x").status == 2
+    assert cli("audit", "reconcile", "--accept-gone", "--why", "a bad build", "--by", "bob").status == 0
+    shown = cli("audit", "file", FILE).stdout
+    assert "by bob (row 2): a bad build" in shown
+    assert "row 2: " in shown
+    assert "accept-gone accepted: by bob, at the command line: a bad build" in shown
+
+
+def test_what_goes_into_a_file_is_said(cli: Cli, uploaded: Index, tmp_path: Path) -> None:
+    """Or nobody at the terminal knows how it went."""
+    uploaded.files[FILE] = OTHER
+    ran = cli("audit", "reconcile", "-o", str(tmp_path / "found"))
+    assert (ran.status, ran.stdout, "CHANGED" in (tmp_path / "found").read_text()) == (3, "", True)
+    said = f"1 project compared, 0 settled: 0 alarms, 1 changed, 0 gone: {tmp_path / 'found'}\n"
+    assert ran.stderr == said

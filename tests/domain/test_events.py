@@ -23,6 +23,8 @@ ENDS = {
     "a push that the index refused": ("push", Outcome.REFUSED, "push.failed"),
     "a push that never arrived": ("push", Outcome.FAILED, "push.failed"),
     "a push that we refused": ("push", DENIED, "push.refused"),
+    "what an operator accepted": ("accept", Outcome.ACCEPTED, None),
+    "that, in whose place are other bytes again": ("accept", Outcome.DIFFERENT, "upload.different"),
     "an action of a later version": ("adopt", Outcome.STORED, None),
 }
 

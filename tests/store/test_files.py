@@ -121,8 +121,8 @@ async def test_what_is_gone_may_be_accepted(store: Store, rows: Rows) -> None:
     await finish(store)
     row = await doubted(store, [])
     await store.unfinished.found(row, None, now=NOW)
-    assert await store.unfinished.gone(row, now=NOW)
-    assert not await store.unfinished.gone(row, now=NOW)
+    assert await store.unfinished.accept_gone(row, ENTRY, now=NOW)
+    assert not await store.unfinished.accept_gone(row, ENTRY, now=NOW)
     assert (await store.adopt("", "acme-core", [], whole=True)).doubted == ()
     assert await store.unfinished.count_alarms() == 0
     assert isinstance(await store.admit(replace(ENTRY, sha256=OTHER_SHA), ANY, now=NOW), FileKnown)

@@ -125,7 +125,7 @@ async def compared(store: Store) -> None:
     assert await store.unfinished.found(other, "f" * 64, now=NOW) is Outcome.DIFFERENT
     about = [await store.record.about_file(identity=other.identity), await store.record.about_file(sha256=SHA)]
     assert [any(file.instead_of for file in each.files) for each in about] == [True, True]
-    assert await store.unfinished.gone(one, now=NOW)
+    assert await store.unfinished.accept_gone(one, ENTRY, now=NOW)
     assert await store.unfinished.alarms()
     assert await store.unfinished.count_alarms() == 1
 

@@ -41,6 +41,7 @@ def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     yield _schema(found)
     yield _journal(found)
     yield from _record(found.flaw, current=found.current)
+    yield from _alarms(found.alarms, current=found.current)
     if found.census is not None:
         yield from _keys(found.census)
         yield from _policies(config, found.census)
@@ -61,6 +62,7 @@ def _check_server(config: Config, now: int) -> Iterator[Finding]:
         return
     yield from about_server(found, server)
     yield from _record(found.flaw, current=found.census is not None)
+    yield from _alarms(found.alarms, current=found.census is not None)
     if found.census is not None:
         yield from _keys(found.census)
         yield from _policies(config, found.census)
@@ -135,6 +137,18 @@ def _record(flaw: str | None, *, current: bool) -> Iterator[Finding]:
         yield problem("record", f"the record does not fit its hashes: {flaw}", advice)
     elif current:
         yield ok("record", "the youngest rows of the record fit their hashes")
+
+
+def _alarms(alarms: int, *, current: bool) -> Iterator[Finding]:
+    if alarms:
+        are = "file of the index is" if alarms == 1 else "files of the index are"
+        yield warning(
+            "alarms",
+            f"{alarms} {are} not what was uploaded, or gone from it past the proxy",
+            "`authproxy audit reconcile` names them and asks the index again",
+        )
+    elif current:
+        yield ok("alarms", "no alarm about a file of the index is open")
 
 
 def _named(some: Some) -> str:

@@ -11,6 +11,7 @@ from authproxy.store.postgres.engine import Login
 from authproxy.store.postgres.schema import require_readable, within
 from authproxy.store.postgres.worker import CONNECTIONS
 from authproxy.store.schema import revision
+from authproxy.store.settling import count_alarms
 from authproxy.store.tables import SCHEMA
 from authproxy.store.verification import Walk
 from authproxy.store.webhooks import Standing, _standing
@@ -37,6 +38,7 @@ class ServerSeen:
     usable: bool  # by this program
     census: Census | None  # None where the schema is another one than this program's
     flaw: str | None  # what does not fit among the youngest rows of the record
+    alarms: int = 0  # files that the index has otherwise than they should be, or has lost
 
     @property
     def crowded(self) -> bool:
@@ -61,6 +63,7 @@ async def examine_there(server: Login, *, now: int, horizon: int) -> ServerSeen:
             _usable(connection, server),
             census(connection, now, horizon) if current else None,
             _young(connection) if current else None,
+            count_alarms(connection) if current else 0,
         )
 
     return await within(server, look)

@@ -22,6 +22,7 @@ ALL = [
     "store-schema",
     "store-journal",
     "record",
+    "alarms",
     "keys",
     "policies",
     "master-key",

@@ -17,7 +17,7 @@ from authproxy.store import Store, migrate
 from authproxy.store.driver import sqlite3
 from authproxy.store.examination import StoreInterrupted
 from tests.cli.checkup.conftest import Configured, nothing_changes
-from tests.store.samples import ENTRY, KEY, NOW
+from tests.store.samples import ENTRY, KEY, NOW, finish, upload
 
 POLICIES = {name: {"allow": [{"actions": ["upload"], "packages": ["acme-*"]}]} for name in ("release", "nightly")}
 
@@ -59,10 +59,19 @@ LASTING = replace(KEY, expires=NOW + 31 * DAY)
 
 
 def test_a_store_in_order(config: Config) -> None:
-    """Five things are looked at and none is amiss."""
+    """All that is looked at, and none of it is amiss."""
     fill(config, LASTING, replace(LASTING, policy="nightly"))
     found = look(config)
-    assert set(found) == {"store", "store-schema", "store-journal", "record", "keys", "policies", "master-key"}
+    assert set(found) == {
+        "store",
+        "store-schema",
+        "store-journal",
+        "record",
+        "alarms",
+        "keys",
+        "policies",
+        "master-key",
+    }
     assert {each.verdict for several in found.values() for each in several} == {"ok"}
     assert "2 live keys" in found["keys"][0].sentence
 
@@ -210,6 +219,37 @@ def test_policies_without_keys_and_keys_without_policies(config: Config) -> None
     assert "make a key under it, or take it out" in str(unused.advice)
     assert "'release'" not in unused.sentence
     assert [each.verdict for each in (lost, unused)] == ["warning", "warning"]
+
+
+def test_open_alarms_are_a_warning(config: Config) -> None:
+    """One of changed bytes and one of a file that is gone, with the command to run; none once they are settled."""
+    other = upload("1.1")
+
+    async def alarmed() -> None:
+        store = await Store.open(config.store)
+        await store.add_key(LASTING)
+        for each, found in ((ENTRY, "f" * 64), (other, None)):
+            await finish(store, each)
+            row = await store.file("", each.identity)
+            assert row is not None
+            await store.unfinished.found(row, found, now=NOW)
+        await store.close()
+
+    asyncio.run(alarmed())
+    [found] = look(config)["alarms"]
+    assert (found.verdict, found.sentence.split(" not ")[0]) == ("warning", "2 files of the index are")
+    assert "`authproxy audit reconcile`" in str(found.advice)
+
+    async def mended() -> None:
+        store = await Store.open(config.store)
+        for each in (ENTRY, other):
+            row = await store.file("", each.identity)
+            assert row is not None
+            await store.unfinished.found(row, each.sha256, now=NOW)
+        await store.close()
+
+    asyncio.run(mended())
+    assert [each.verdict for each in look(config)["alarms"]] == ["ok"]
 
 
 def test_a_record_that_was_changed_is_a_problem(config: Config) -> None:
