@@ -25,6 +25,7 @@ from authproxy.backend import connections
 from authproxy.backend.answer import BROKE_OFF, MISCONFIGURED, SILENT, UNREACHABLE, UploadAnswer, meaning, to_its_user
 from authproxy.backend.connections import bounded
 from authproxy.backend.encoding import Encoded
+from authproxy.backend.exchange import Exchange, Kind, Observe, nobody
 from authproxy.backend.flavour import Flavour, IndexFile
 from authproxy.backend.login import Login, Session, Unchanging, basic
 from authproxy.backend.pool import Answer, Pool
@@ -73,10 +74,11 @@ class _Progress:
 
 
 class Backend:
-    """The index behind us. Use it as an async context; it owns its connections."""
+    """The index behind us. Use it as an async context; it owns its connections. `observe` is told of every exchange."""
 
-    def __init__(self, upstream: Upstream, flavour: Flavour) -> None:
+    def __init__(self, upstream: Upstream, flavour: Flavour, observe: Observe = nobody) -> None:
         self.upstream = upstream
+        self._observe = observe
         self.flavour = flavour
         self._reading = Pool(upstream.url, upstream.connect_timeout, upstream.read_timeout)
         # An index is silent while it deletes, or copies a release: as long as it may take for an upload.
@@ -121,9 +123,13 @@ class Backend:
         `headers` go out as they are, beside the ones that are ours to set. Raises Refused (index-unreachable,
         index-timeout) while no answer has come; what breaks later is the answer's to raise, an OSError.
         """
-        pool = self._changing if method in CHANGES else self._reading
+        pool, kind = (self._changing, Kind.CHANGE) if method in CHANGES else (self._reading, Kind.READ)
         try:
-            return await pool.ask(method, raw_target, {**headers, **self._forwarded}, body)
+            with Exchange(kind, self._observe) as exchange:
+                ours = {**headers, **self._forwarded, **exchange.headers}
+                answer = await pool.ask(method, raw_target, ours, body)
+                exchange.status = answer.status
+                return answer
         except TimeoutError as exc:
             raise refuse(Code.INDEX_TIMEOUT, "the index behind the proxy did not answer in time, try again") from exc
         except OSError as exc:
@@ -192,12 +198,15 @@ class Backend:
         upstream = self.upstream
         url = URL(upstream.url.rstrip("/") + self.flavour.target(index), encoded=True)
         try:
-            async with (
-                asyncio.timeout(upstream.upload_timeout),
-                connections.for_one(upstream.connect_timeout, upstream.read_timeout) as session,
-                session.post(url, data=body(), headers=headers, allow_redirects=False) as response,
-            ):
-                text = await bounded(response, ANSWER_LIMIT) or b""
+            with Exchange(Kind.UPLOAD, self._observe) as exchange:
+                headers |= exchange.headers
+                async with (
+                    asyncio.timeout(upstream.upload_timeout),
+                    connections.for_one(upstream.connect_timeout, upstream.read_timeout) as session,
+                    session.post(url, data=body(), headers=headers, allow_redirects=False) as response,
+                ):
+                    text = await bounded(response, ANSWER_LIMIT) or b""
+                exchange.status = response.status
         except aiohttp.ClientConnectorError:
             return UploadAnswer(Outcome.FAILED, None, Denial(Code.INDEX_UNREACHABLE, UNREACHABLE))
         except TimeoutError:

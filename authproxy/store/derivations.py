@@ -44,6 +44,7 @@ _END: Final = upsert(ended).on_conflict_do_nothing()
 _ENDED: Final[Select[Any]] = (
     select(literal_column("1")).where(ended.c.name.in_(bindparam("b_names", expanding=True))).limit(1)
 )
+_ANY_SEALED: Final[Select[Any]] = select(literal_column("1")).where(secrets.c.mac.is_not(None)).limit(1)
 _SWEEP: Final = delete(ended).where(ended.c.until <= bindparam("b_until"))
 
 
@@ -81,6 +82,10 @@ class Derivations:
     async def not_under(self, head: bytes, after: PublicId | None) -> list[SealedKey]:
         """Read the next MAC keys that are not sealed under the master key that writes `head`, by public id."""
         return await self._worker.read(lambda connection: _not_under(connection, head, after))
+
+    async def any_sealed(self) -> bool:
+        """Say whether anything is sealed at all; it may take a look at every key."""
+        return await self._worker.read(lambda connection: connection.execute(_ANY_SEALED).first() is not None)
 
     async def reseal(self, changes: Sequence[Resealed]) -> int:
         """Put these in the place of what they were made of; return how many of those were still there."""
