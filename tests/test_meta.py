@@ -151,10 +151,16 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=shown)
 def test_what_is_imported_is_declared(path: Path) -> None:
     """`pip install` of the project brings everything that it imports; the demo and the tests have their extras."""
-    rooms = {"demo": "demo", "postgres": "postgres", "client": "keyring", "attesting.py": "sigstore"}
+    rooms = {
+        "demo": "demo",
+        "postgres": "postgres",
+        "client": "keyring",
+        "attesting.py": "sigstore",
+        "recording.py": "otel",
+    }
     extras = [extra for room, extra in rooms.items() if room in path.parts]
     if ROOT / "tests" in path.parents:
-        extras = ["demo", "demo-devpi", "postgres", "test"]
+        extras = ["demo", "demo-devpi", "otel", "postgres", "test"]
     known = declared(*extras)
     wanted = {name: {canonicalize_name(owner) for owner in OWNERS.get(name, [name])} for name in imported(path)}
     missing = [name for name, owners in wanted.items() if not known & owners and name not in BROUGHT_ALONG]

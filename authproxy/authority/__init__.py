@@ -97,14 +97,15 @@ class Authority:
     ) -> None:
         self._store = store
         self._prefix = prefix
-        self._hashing = hashing
-        self._throttle = throttle
+        self._hashing, self._throttle = hashing, throttle
         self._entropy = entropy
         self._verified = VerifiedKeys(process_key)
         self._records = KeyRecords(store)
         self.canaries = Canaries(store, alarm)
         self.derivations = DerivedKeys(store, self._records, masters or Masters(), prefix, self.canaries)
         self._presented = Presented(process_key)
+        caches = (("headers", self._presented), ("keys", self._verified), ("records", self._records))
+        self.caches = {name: each.memory for name, each in caches}
         self._flights: dict[tuple[PublicId, bytes], _Flight] = {}  # by public id and proof of the secret
 
     def recall(self, header: str, address: IPv4Address | IPv6Address, *, now: int) -> Principal | None:

@@ -9,10 +9,12 @@ import hashlib
 import hmac
 import os
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from math import ceil
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
@@ -66,13 +68,26 @@ def matches_fast(digest: str, secret: str) -> bool:
 
 
 class HashingPool:
-    """Hashes and verifies in threads of its own. `queue` is how many may wait beyond those that are being hashed."""
+    """Hashes and verifies in threads of its own. `queue` is how many may wait beyond those that are being hashed.
 
-    def __init__(self, *, threads: int | None = None, queue: int = QUEUE_LIMIT) -> None:
+    `observe` is told of each that was done how many seconds it took, its turn in the queue included.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int | None = None,
+        queue: int = QUEUE_LIMIT,
+        observe: Callable[[float], object] = lambda _seconds: None,
+    ) -> None:
         count = spare_threads() if threads is None else threads
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="argon2")
         # Given back by the future itself, not by who waits for it: a client that hangs up frees no running thread.
         self._places = threading.BoundedSemaphore(count + queue)
+        self.places = count + queue
+        self.turned_away = 0  # for whom there was no place
+        self._under_way: set[Future[Any]] = set()  # added to and taken from by single steps, which threads may do
+        self._observe = observe
         self._retry_after = max(1, ceil((count + queue) * HASH_SECONDS / count))
         self._closed = False
         self._hasher = PasswordHasher(PASSES, MEMORY_KIB, LANES, HASH_LENGTH, SALT_LENGTH, type=Type.ID)
@@ -91,10 +106,20 @@ class HashingPool:
             return matches_fast(digest, secret)
         return await self._run(lambda: self._matches(digest, secret))
 
+    @property
+    def taken(self) -> int:
+        """How many places are taken, by who is hashed or waits."""
+        return len(self._under_way)
+
     def close(self) -> None:
         """Finish what was handed in (2 seconds at most), then take no more. Closing twice is fine."""
         self._closed = True
         self._executor.shutdown()
+
+    def _done(self, started: float, future: Future[Any]) -> None:
+        self._under_way.discard(future)
+        self._places.release()
+        self._observe(time.perf_counter() - started)
 
     def _matches(self, digest: str, secret: str) -> bool:
         try:
@@ -104,9 +129,11 @@ class HashingPool:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._closed or not self._places.acquire(blocking=False):
+            self.turned_away += 1
             raise refuse(Code.BUSY, "too many keys are being verified: try again later", retry_after=self._retry_after)
         future = self._executor.submit(work)
-        future.add_done_callback(lambda _: self._places.release())
+        self._under_way.add(future)
+        future.add_done_callback(partial(self._done, time.perf_counter()))
         try:
             return await asyncio.wrap_future(future)
         except (Argon2Error, InvalidHashError) as exc:

@@ -8,7 +8,7 @@ know whether a key still lives; that is asked of its record each time (`Authorit
 
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Any, Final
 
 from authproxy.authority.recent import Recent
 from authproxy.domain.access import Principal
@@ -23,6 +23,11 @@ class Presented:
     def __init__(self, process_key: bytes, limit: int = REMEMBERED) -> None:
         self._process_key = process_key
         self._proved: Recent[bytes, Principal] = Recent(limit)
+
+    @property
+    def memory(self) -> Recent[Any, Any]:
+        """What is remembered, for who counts it."""
+        return self._proved
 
     def get(self, header: str, address: IPv4Address | IPv6Address) -> Principal | None:
         """Return whom this header proved when it came from this address before."""

@@ -18,6 +18,7 @@ class Recent(Generic[K, V]):
         if limit < 1:
             raise ValueError(f"a limit of {limit} entries can remember nothing: 1 is the least")
         self._limit = limit
+        self.found = self.missed = 0  # how often what was asked for was here, and was not
         # A plain dict keeps the order too, but finding its first entry passes over every deleted one (CPython's
         # dictobject.c, entries are compacted on growth only); OrderedDict is linked, so dropping stays O(1).
         self._entries: OrderedDict[K, V] = OrderedDict()
@@ -28,8 +29,11 @@ class Recent(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return what is remembered under `key`, which counts as a use; None where nothing is."""
         value = self._entries.get(key)
-        if value is not None:
-            self._entries.move_to_end(key)
+        if value is None:
+            self.missed += 1
+            return None
+        self.found += 1
+        self._entries.move_to_end(key)
         return value
 
     def put(self, key: K, value: V) -> None:

@@ -4,7 +4,7 @@ This room owns when a remembered record may be used. It never judges one: a revo
 """
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from authproxy.authority.recent import Recent
 from authproxy.domain.keys import KeyId, KeyRecord
@@ -22,6 +22,11 @@ class KeyRecords:
         self._records: Recent[KeyId, KeyRecord] = Recent(limit)
         self._generation: int | None = None
         self._asked = False  # whether `stands` has asked in this turn of the event loop
+
+    @property
+    def memory(self) -> Recent[Any, Any]:
+        """What is remembered, for who counts it."""
+        return self._records
 
     def stands(self, record: KeyRecord) -> bool:
         """Say whether a record that was read here is as it was committed since the request came that is being answered.

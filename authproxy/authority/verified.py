@@ -8,7 +8,7 @@ replaces the hashing, never the look at the record.
 
 import hmac
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from authproxy.authority.recent import Recent
 from authproxy.domain.keys import PublicId, SecretText
@@ -38,6 +38,11 @@ class VerifiedKeys:
 
     def __len__(self) -> int:
         return len(self._checked)
+
+    @property
+    def memory(self) -> Recent[Any, Any]:
+        """What is remembered, for who counts it."""
+        return self._checked
 
     def proof(self, secret: SecretText) -> bytes:
         """Return what stands for this secret in memory."""

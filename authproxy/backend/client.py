@@ -20,6 +20,7 @@ from typing import Final, Protocol, Self
 
 from authproxy.backend.answer import BROKE_OFF, MISCONFIGURED, SILENT, UNREACHABLE, UploadAnswer, meaning, to_its_user
 from authproxy.backend.encoding import Encoded
+from authproxy.backend.exchange import Exchange, Kind, Observe, nobody
 from authproxy.backend.flavour import Flavour, IndexFile
 from authproxy.backend.login import Login, Session, Unchanging, basic
 from authproxy.backend.pool import Answer, Pool, Unreached
@@ -69,10 +70,11 @@ class Chunks(Protocol):
 
 
 class Backend:
-    """The index behind us. Use it as an async context; it owns its connections."""
+    """The index behind us. Use it as an async context; it owns its connections. `observe` is told of every exchange."""
 
-    def __init__(self, upstream: Upstream, flavour: Flavour) -> None:
+    def __init__(self, upstream: Upstream, flavour: Flavour, observe: Observe = nobody) -> None:
         self.upstream = upstream
+        self._observe = observe
         self.flavour = flavour
         self._reading = Pool(upstream.url, upstream.connect_timeout, upstream.read_timeout)
         # An index is silent while it deletes, or copies a release: as long as it may take for an upload.
@@ -117,9 +119,13 @@ class Backend:
         `headers` go out as they are, beside the ones that are ours to set. Raises Refused (index-unreachable,
         index-timeout) while no answer has come; what breaks later is the answer's to raise, an OSError.
         """
-        pool = self._changing if method in CHANGES else self._reading
+        pool, kind = (self._changing, Kind.CHANGE) if method in CHANGES else (self._reading, Kind.READ)
         try:
-            return await pool.ask(method, raw_target, {**headers, **self._forwarded}, body)
+            with Exchange(kind, self._observe) as exchange:
+                ours = {**headers, **self._forwarded, **exchange.headers}
+                answer = await pool.ask(method, raw_target, ours, body)
+                exchange.status = answer.status
+                return answer
         except TimeoutError as exc:
             raise refuse(Code.INDEX_TIMEOUT, "the index behind the proxy did not answer in time, try again") from exc
         except OSError as exc:
@@ -184,10 +190,13 @@ class Backend:
             "Content-Length": str(encoded.length),
         }
         try:
-            async with asyncio.timeout(self.upstream.upload_timeout), aclosing(body()) as sent:
-                answer, complete = await self._reading.send(self.flavour.target(index), headers, sent)
-                async with answer:
-                    text = await answer.within(ANSWER_LIMIT) or b""
+            with Exchange(Kind.UPLOAD, self._observe) as exchange:
+                headers |= exchange.headers
+                async with asyncio.timeout(self.upstream.upload_timeout), aclosing(body()) as sent:
+                    answer, complete = await self._reading.send(self.flavour.target(index), headers, sent)
+                    async with answer:
+                        text = await answer.within(ANSWER_LIMIT) or b""
+                exchange.status = answer.status
         except Unreached:
             return UploadAnswer(Outcome.FAILED, None, Denial(Code.INDEX_UNREACHABLE, UNREACHABLE))
         except TimeoutError:

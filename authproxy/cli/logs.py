@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
+from authproxy.backend.spans import current_trace
 from authproxy.cli.output import printable
 from authproxy.domain.keys import PUBLIC_ID_LENGTH
 
@@ -79,7 +80,7 @@ def _clean(value: object) -> object:
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line: time (RFC 3339, UTC), level, logger, message, then what came as `extra`."""
+    """A record as one line: time (RFC 3339, UTC), level, logger, message, what came as `extra`, its trace."""
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, object] = {
@@ -91,6 +92,9 @@ class JsonLines(logging.Formatter):
         for name, value in vars(record).items():
             if name not in _STANDARD and name not in document:
                 document[name] = _named(name, value)
+        trace = current_trace()
+        if trace is not None:
+            document["trace_id"] = trace.trace_id
         if record.exc_info:
             document["exception"] = _clean(self.formatException(record.exc_info))
         elif record.exc_text:

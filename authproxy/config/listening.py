@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
 from pydantic import WithJsonSchema as Schema
 
 from authproxy.config import values
@@ -142,6 +143,15 @@ def pair_of(files: TlsFiles) -> ssl.SSLContext:
     except OSError as exc:
         raise ValueError(f"the pair cannot be read: {(exc.strerror or 'it fails').lower()}") from None
     return context
+
+
+def expiry_of(files: TlsFiles) -> float | None:
+    """When a certificate that was loaded ends, in unix seconds; None where its file cannot be read any more."""
+    try:
+        first = x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
+    except (OSError, ValueError):
+        return None
+    return first.not_valid_after_utc.timestamp()
 
 
 def _said_of(exc: ssl.SSLError, files: TlsFiles, *, locked: bool) -> str:

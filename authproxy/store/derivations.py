@@ -44,6 +44,7 @@ _END: Final = upsert(ended).on_conflict_do_nothing()
 _ENDED: Final[Select[Any]] = (
     select(literal_column("1")).where(ended.c.name.in_(bindparam("b_names", expanding=True))).limit(1)
 )
+_ANY_SEALED: Final[Select[Any]] = select(literal_column("1")).where(secrets.c.mac.is_not(None)).limit(1)
 _SWEEP: Final = delete(ended).where(ended.c.until <= bindparam("b_until"))
 
 
@@ -85,6 +86,10 @@ class Derivations:
     async def heads(self) -> dict[bytes | None, int]:
         """Count the secrets of keys that are not revoked by how what is sealed for them begins; None: nothing is."""
         return await self._worker.read(lambda connection: heads(connection, keys.c.revoked.is_(None)))
+
+    async def any_sealed(self) -> bool:
+        """Say whether anything is sealed at all; it may take a look at every key."""
+        return await self._worker.read(lambda connection: connection.execute(_ANY_SEALED).first() is not None)
 
     async def reseal(self, changes: Sequence[Resealed]) -> int:
         """Put these in the place of what they were made of; return how many of those were still there."""

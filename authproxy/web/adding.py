@@ -18,7 +18,27 @@ Sample = list[Family]
 
 # Gauges each of which is a part of a whole. Of any other one the highest is shown: they tell of the store or the index,
 # of which each process says the same.
-PARTS: Final[frozenset[str]] = frozenset()
+PARTS: Final = frozenset(
+    {
+        "authproxy_argon2_places",
+        "authproxy_argon2_waiting",
+        "authproxy_cache_entries",
+        "authproxy_requests_under_way",
+        "authproxy_spool_bytes",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+    }
+)
+# Gauges that say that all is well, or since or until when: one process that has trouble must not go unseen.
+LOWEST: Final = frozenset(
+    {
+        "authproxy_config_last_reload_successful",
+        "authproxy_config_last_reload_success_timestamp_seconds",
+        "authproxy_tls_certificate_expiry_timestamp_seconds",
+        "authproxy_tls_last_reload_successful",
+        "process_start_time_seconds",
+    }
+)
 # What ends with the process that said it.
 _OF_THE_LIVING: Final = frozenset({"gauge", "info", "stateset", "unknown"})
 # When a counter began (OpenMetrics).
@@ -38,24 +58,35 @@ def sampled(registry: CollectorRegistry) -> Sample:
     ]
 
 
-def added(samples: Iterable[Sample], parts: frozenset[str] = PARTS) -> Sample:
-    """Add up the counts of several processes. `parts` are the gauges that add up."""
+def added(samples: Iterable[Sample], parts: frozenset[str] = PARTS, lowest: frozenset[str] = LOWEST) -> Sample:
+    """Add up the counts of several processes. `parts` are the gauges that add up; of `lowest` the least is shown."""
     families: dict[str, tuple[Family, dict[Any, float]]] = {}
     for name, text, kind, values in (family for sample in samples for family in sample):
         known = families.setdefault(name, ([name, text, kind, []], {}))[1]
+        way = _counted if kind not in _OF_THE_LIVING else _part if name in parts else _low if name in lowest else _high
         for sample_name, labels, value in values:
             at = sample_name, tuple(map(tuple, labels))
-            known[at] = value if at not in known else _together(kind, name in parts, sample_name, known[at], value)
+            known[at] = value if at not in known else way(sample_name, known[at], value)
     return [
         [*family[:3], [[name, [list(pair) for pair in labels], value] for (name, labels), value in known.items()]]
         for family, known in families.values()
     ]
 
 
-def _together(kind: str, part: bool, name: str, one: float, other: float) -> float:  # noqa: FBT001
-    if kind in _OF_THE_LIVING:
-        return one + other if part else max(one, other)
+def _counted(name: str, one: float, other: float) -> float:
     return min(one, other) if name.endswith(_BEGAN) else one + other
+
+
+def _part(_name: str, one: float, other: float) -> float:
+    return one + other
+
+
+def _low(_name: str, one: float, other: float) -> float:
+    return min(one, other)
+
+
+def _high(_name: str, one: float, other: float) -> float:
+    return max(one, other)
 
 
 def left(sample: Sample) -> Sample:

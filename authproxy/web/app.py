@@ -16,6 +16,7 @@ from aiohttp import hdrs
 from aiohttp.web import BaseRequest, RequestPayloadError, StreamResponse
 
 from authproxy.audit import Origin
+from authproxy.backend.spans import tell
 from authproxy.config import Config
 from authproxy.domain.keys import shows_secret
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
@@ -51,6 +52,7 @@ STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
     StoreBusy: Denial(Code.BUSY, "the proxy's store is busy, try again", retry_after=2),
     StoreFull: Denial(Code.STORAGE_FULL, "the proxy's disk is full: nothing was uploaded, try again later"),
 }
+STORE_TROUBLES: Final[dict[type[StoreError], str]] = {StoreLost: "away", StoreBusy: "busy", StoreFull: "full"}
 KEY_IN_TARGET: Final = "a key does not belong in a URL: send it in the Authorization header, and replace this one"
 INTERNAL: Final = Denial(Code.INTERNAL, "the proxy failed: its log says how, its operator must mend that")
 
@@ -81,6 +83,11 @@ class App:
         self.parts.store.webhooks.subscribe(config.wanted)
         return restart
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are being answered."""
+        return self._under_way
+
     async def drained(self) -> None:
         """Wait until no request is under way; from now on every answer closes its connection."""
         self._draining = asyncio.get_running_loop().create_future()
@@ -107,6 +114,7 @@ class App:
         if again is not None and not log.isEnabledFor(logging.INFO):  # nobody wants to know more of it
             again.headers.setdefault(hdrs.SERVER, "authproxy")
             parts.metrics.count("auth", "ok", time.perf_counter() - started)
+            tell(action="auth", answer="ok")
             return again
         address = head.address_of(request, parts.config.trusted_proxies)
         number = f"{next(self._numbers) % REQUEST_IDS:016x}"
@@ -133,6 +141,7 @@ async def _answer(
     except Refused as refused:
         return refused.denial
     except StoreError as exc:
+        parts.metrics.store_failures.labels(STORE_TROUBLES.get(type(exc), "broken")).inc()
         log.error("the store failed", extra={"request_id": origin.request_id, "trouble": str(exc)})  # noqa: TRY400
         return STORE_DENIALS.get(type(exc), STORE_DOWN)
     except (ConnectionError, RequestPayloadError):
@@ -170,6 +179,7 @@ def _tell(
     whose = "refused" if action == "mint" else "index"
     answer = denial.code if denial else "ok" if status < HTTPStatus.BAD_REQUEST else whose
     parts.metrics.count(action, answer, seconds)
+    tell(action=action, answer=answer)
     if denial is not None and denial.code is Code.MISCONFIGURED:
         parts.metrics.misconfigured.set(1)
         log.error("the index refuses this proxy", extra={"request_id": origin.request_id, "reason": denial.reason})

@@ -15,8 +15,11 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
+from prometheus_client import CollectorRegistry
+
 from authproxy.config import Config, TlsFiles
-from authproxy.config.listening import pair_of
+from authproxy.config.listening import expiry_of, pair_of
+from authproxy.web.countings import TlsMetrics
 from authproxy.web.doors import BACKLOG, CannotListen
 from authproxy.web.head import Address, address_at, within
 from authproxy.web.preface import Malformed, Preface
@@ -43,6 +46,7 @@ class Tls:
     def __init__(self, files: TlsFiles | None) -> None:
         """Load the pair, if there is to be one. Raises CannotListen."""
         self._files = files
+        self._metrics: TlsMetrics | None = None
         try:
             self.context: ssl.SSLContext | None = pair_of(files) if files else None
         except ValueError as exc:
@@ -56,6 +60,19 @@ class Tls:
             self.context = pair_of(self._files)
         except ValueError as exc:
             log.error("the certificate stays as it is", extra={"trouble": str(exc)})  # noqa: TRY400
+            self._note(well=False)
+        else:
+            self._note(well=True)
+
+    def follow(self, registry: CollectorRegistry) -> None:
+        """Show how reloads go, and until when the certificate lasts, where there is one."""
+        if self._files is not None:
+            self._metrics = TlsMetrics(registry)
+            self._note(well=True)
+
+    def _note(self, *, well: bool) -> None:
+        if self._metrics is not None and self._files is not None:
+            self._metrics.loaded(well=well, expires=expiry_of(self._files) if well else None)
 
 
 class Server(Protocol):

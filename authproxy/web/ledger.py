@@ -14,6 +14,7 @@ from typing import Final
 from authproxy.authority.recent import Recent
 from authproxy.backend.client import Backend
 from authproxy.backend.flavour import IndexFile
+from authproxy.backend.spans import step
 from authproxy.domain.access import Access, Outcome
 from authproxy.domain.names import Artifact, ProjectName
 from authproxy.domain.narrowing import Nonce
@@ -85,7 +86,8 @@ class Ledger:
             if denial is not None:
                 return denial
         for _ in range(ATTEMPTS):
-            verdict = await self.store.admit(entry, claim, now=now)
+            with step("store admit"):
+                verdict = await self.store.admit(entry, claim, now=now)
             if isinstance(verdict, Admitted):
                 return verdict.ticket
             answer = denied(verdict, entry, wanted) or await self._answer(verdict, entry, wanted, claim)

@@ -1,98 +1,138 @@
 """What the proxy counts. Labels are words of ours only: a project or a path as a label would be an open-ended set.
 
 The counters live in a registry of their own and are shown by a listener of their own (`metrics` in the config), so that
-nobody who may upload can read them.
+nobody who may upload can read them. What is looked up at a scrape, and not counted as it happens, is in `measured`;
+docs/metrics.md has a row for each (a test holds it to that).
 """
+
+from typing import Final
 
 from aiohttp.web import BaseRequest, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from authproxy import __version__
+from authproxy.audit import NO_DECISION
+from authproxy.backend.exchange import Kind, Result
+from authproxy.web.countings import ConfigMetrics, IndexMetrics, LeakMetrics, WebhookMetrics
 
-class WebhookMetrics:
-    """How webhooks fare, by their names in the config."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.sent = Counter("authproxy_webhook_sent", "Events that a webhook took.", ("webhook",), registry=registry)
-        self.failed = Counter(
-            "authproxy_webhook_failed", "Tries that a webhook did not take.", ("webhook",), registry=registry
-        )
-        self.waiting = Gauge(
-            "authproxy_webhook_waiting", "Events that wait for a webhook.", ("webhook",), registry=registry
-        )
-        self.dropped = Gauge(
-            "authproxy_webhook_dropped",
-            "Events that were dropped since the store was made, because a webhook did not take them for too long.",
-            ("webhook",),
-            registry=registry,
-        )
-
-
-class LeakMetrics:
-    """Keys that somebody has who should not."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.reported = Counter(
-            "authproxy_leaks",
-            "Matches in reports of leaked keys, by what became of the key, or 'unknown' for what is no key of ours.",
-            ("fate",),
-            registry=registry,
-        )
-        self.canaries = Counter(
-            "authproxy_canaries_used", "Uses of canary keys: somebody has what they should not.", registry=registry
-        )
+# Seconds. A small read takes one or two milliseconds, an upload as long as its file is large.
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+# The answers that are no code of a refusal, and what was decided then: the index has an answer of its own, an error
+# among them, to what was allowed; a token that nobody is trusted with is refused in the words of its own protocol.
+_DECIDED: Final = {"ok": "allowed", "index": "allowed", "refused": "refused"}
 
 
 class Metrics:
     """The counters of one running proxy."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "authproxy_requests",
-            "Answers by action and by the code of the refusal, or 'ok'.",
-            ("action", "answer"),
-            registry=self.registry,
+            "Answers by action, by what was decided (allowed, refused, or failed where something was in the way of a "
+            "decision), and by the reason: the code of docs/refusals.md, 'ok', or 'index' for the index's own answer.",
+            ("action", "decision", "reason"),
+            registry=registry,
         )
         self.seconds = Histogram(
-            "authproxy_request_seconds", "Time from head to answer.", ("action",), registry=self.registry
+            "authproxy_request_seconds",
+            "Seconds from the head of a request to the end of its answer, by action.",
+            ("action",),
+            registry=registry,
+            buckets=BUCKETS,
         )
         self.misconfigured = Gauge(
             "authproxy_misconfigured",
             "1 while the index refuses our service credentials or our upload address: nothing can be uploaded.",
-            registry=self.registry,
+            registry=registry,
         )
         self.different_files = Gauge(
             "authproxy_different_files",
             "Files of the index with other bytes than were uploaded, or that it has lost: somebody has to look.",
-            registry=self.registry,
+            registry=registry,
+        )
+        self.record_damaged = Gauge(
+            "authproxy_record_damaged",
+            "1 where the record of decisions did not fit its hash chain when it was last pruned: `authproxy audit "
+            "verify` says where.",
+            registry=registry,
+        )
+        self.intents_open = Gauge(
+            "authproxy_intents_open",
+            "Uploads and deletes whose end nobody saw and that could not be settled with the index in the last round.",
+            registry=registry,
         )
         self.would_refuse = Counter(
             "authproxy_would_refuse",
             "Uploads that passed and that a rule with enforce: false would have refused, by the code of that refusal.",
             ("code",),
-            registry=self.registry,
+            registry=registry,
         )
+        self.not_ready = Gauge(
+            "authproxy_not_ready",
+            "1 while this keeps an upload from passing, as /-/readyz says: the store, the spool or the index. Asked "
+            "every half minute.",
+            ("what",),
+            registry=registry,
+        )
+        self.store_failures = Counter(
+            "authproxy_store_failures",
+            "Requests that failed because of the store: away (PostgreSQL does not answer), busy, full, or broken.",
+            ("kind",),
+            registry=registry,
+        )
+        self._of_keys(registry)
+        Gauge("authproxy_build_info", "1, and the version that runs.", ("version",), registry=registry).labels(
+            __version__
+        ).set(1)
+        self.leaks, self.webhooks = LeakMetrics(registry), WebhookMetrics(registry)
+        self.index, self.config = IndexMetrics(registry, BUCKETS), ConfigMetrics(registry)
+        # Finding a counter by its labels takes longer than counting, and every request is counted.
+        self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._exchanged: dict[tuple[Kind, Result], tuple[Counter, Histogram]] = {}
+
+    def _of_keys(self, registry: CollectorRegistry) -> None:
         self.expiring = Gauge(
             "authproxy_keys_expiring",
             "Keys that expire within so many days, those left out that were made for no longer. Counted every hour.",
             ("within",),
-            registry=self.registry,
+            registry=registry,
         )
         self.expired = Gauge(
             "authproxy_keys_expired",
             "Keys that have expired and were neither revoked nor paused. Counted every hour.",
-            registry=self.registry,
+            registry=registry,
         )
-        self.leaks, self.webhooks = LeakMetrics(self.registry), WebhookMetrics(self.registry)
-        # Finding a counter by its labels takes longer than counting, and every request is counted.
-        self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self.argon2 = Histogram(
+            "authproxy_argon2_seconds",
+            "Seconds that the first use of a key waited for its Argon2, the time in the queue included.",
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self.spooled = Gauge(
+            "authproxy_spool_bytes",
+            "Bytes of files that are being uploaded now, in memory or spooled.",
+            registry=registry,
+        )
 
     def count(self, action: str, answer: str, seconds: float) -> None:
         """Count one answer. Both words are ours, so the set of labels is closed."""
         known = self._counted.get((action, answer))
         if known is None:
-            known = self._counted[action, answer] = self.requests.labels(action, answer), self.seconds.labels(action)
+            decision = _DECIDED.get(answer) or ("failed" if answer in NO_DECISION else "refused")
+            counter = self.requests.labels(action, decision, answer)
+            known = self._counted[action, answer] = counter, self.seconds.labels(action)
+        requests, histogram = known
+        requests.inc()
+        histogram.observe(seconds)
+
+    def exchanged(self, kind: Kind, result: Result, seconds: float) -> None:
+        """Count one exchange with the index."""
+        known = self._exchanged.get((kind, result))
+        if known is None:
+            counter = self.index.requests.labels(kind, result)
+            known = self._exchanged[kind, result] = counter, self.index.seconds.labels(kind)
         requests, histogram = known
         requests.inc()
         histogram.observe(seconds)

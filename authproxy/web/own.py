@@ -1,7 +1,7 @@
 """Our own paths, all under `/-/`, which no project can be called, but for those that clients fix."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp.web import BaseRequest, Response
@@ -24,15 +24,32 @@ WHOAMI: Final = "whoami"
 Handler = Callable[[Parts, BaseRequest, Address], Awaitable[Response]]
 
 
-async def healthz(_parts: Parts, _request: BaseRequest, _address: Address) -> Response:
+async def healthz(_parts: Parts, request: BaseRequest, _address: Address) -> Response:
     """Say that the process answers. It says nothing of the store or the index: a restart would not mend those."""
-    return Response(text="ok\n")
+    return _said(request, 200, "ok\n", {"well": True})
 
 
-async def readyz(parts: Parts, _request: BaseRequest, _address: Address) -> Response:
-    """Say whether an upload could pass now, and if not, what is missing."""
-    missing = await parts.readiness.missing()
-    return Response(status=503 if missing else 200, text="".join(f"{each}\n" for each in missing) or "ready\n")
+async def readyz(parts: Parts, request: BaseRequest, _address: Address) -> Response:
+    """Say whether an upload could pass now, and if not, what is missing; and what ought to be mended all the same."""
+    troubles = await parts.readiness.troubles(parts.config)
+    missing = [each for each in troubles if not each.remark]
+    remarks = [each for each in troubles if each.remark]
+    lines = [*map(str, missing), *(() if missing else ("ready",)), *(f"remark: {each}" for each in remarks)]
+    page = {
+        "ready": not missing,
+        "missing": [{"what": each.what, "why": each.why} for each in missing],
+        "remarks": [{"what": each.what, "why": each.why} for each in remarks],
+    }
+    return _said(request, 503 if missing else 200, "".join(f"{each}\n" for each in lines), page)
+
+
+def _said(request: BaseRequest, status: int, text: str, page: Mapping[str, object]) -> Response:
+    """As text, or as JSON to whoever accepts that; kept by nobody."""
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if "application/json" in request.headers.get("Accept", ""):
+        body = json.dumps(page).encode() + b"\n"
+        return Response(status=status, body=body, headers=headers | {"Content-Type": "application/json"})
+    return Response(status=status, text=text, headers=headers)
 
 
 async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Response:

@@ -43,6 +43,7 @@ class Parts:
     config: Config
     store: Store
     authority: Authority
+    hashing: HashingPool
     backend: Backend
     ledger: Ledger
     metrics: Metrics
@@ -74,24 +75,30 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
     """Open every part; the stack closes them in reverse. Raises StoreError where the store cannot be opened."""
     store = await Store.open(config.store, config.wanted, password=config.store_password, grace=config.store_grace)
     stack.push_async_callback(store.close)
-    backend = await stack.enter_async_context(Backend(upstream_of(config), flavour_of(config)))
-    throttle, metrics = Throttle(failures=config.throttle.failures, window=config.throttle.window), Metrics()
+    metrics = Metrics()
+    backend = Backend(upstream_of(config), flavour_of(config), metrics.exchanged)
+    await stack.enter_async_context(backend)
+    throttle = Throttle(failures=config.throttle.failures, window=config.throttle.window)
+    hashing = HashingPool(observe=metrics.argon2.observe)
     authority = Authority(
         store,
         prefix=config.keys.prefix,
         process_key=secrets.token_bytes(PROCESS_KEY_BYTES),
-        hashing=HashingPool(),
+        hashing=hashing,
         throttle=throttle,
         masters=masters_of(config),
         alarm=metrics.leaks.canaries.inc,
     )
     stack.push_async_callback(authority.close)
     passwords = IndexPasswords(backend, authority)
+    readiness = Readiness(store, backend)
+    stack.callback(readiness.close)
     ledger, readers = Ledger(store, backend, clock), Readers(backend.flavour)
     return Parts(
         config,
         store,
         authority,
+        hashing,
         backend,
         ledger,
         metrics,
@@ -99,7 +106,7 @@ async def assembled(config: Config, stack: AsyncExitStack, clock: Callable[[], f
         readers,
         Yeses(authority, secrets.token_bytes(PROCESS_KEY_BYTES), backend.flavour.credentials),
         Uses(store),
-        Readiness(store, backend),
+        readiness,
         Turns(spare_threads()),
         _publishers(config, store, stack, int(clock())),
         _revocations(config, store, authority, stack),

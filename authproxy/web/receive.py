@@ -6,7 +6,7 @@ cut off sees a broken pipe instead of the sentence (twine then tries eleven time
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -42,14 +42,19 @@ def form_boundary(request: BaseRequest, limits: Limits) -> str:
 
 @asynccontextmanager
 async def received(
-    request: BaseRequest, boundary: str, config: Config, *, removals: bool = False
+    request: BaseRequest,
+    boundary: str,
+    config: Config,
+    *,
+    removals: bool = False,
+    tally: Callable[[int], object] = lambda _bytes: None,
 ) -> AsyncIterator[tuple[Form | RemovalForm, Spool]]:
     """Read the body into a form whose file lies in a spool; leaving the block forgets both.
 
-    With `removals` it may also be a form that asks for a delete.
+    With `removals` it may also be a form that asks for a delete. `tally` is told of bytes that come and go.
     Raises Refused (form-invalid, too-large, digest, timeout, storage-full).
     """
-    async with Spool(config.state_directory, config.limits.spool_memory) as spool:
+    async with Spool(config.state_directory, config.limits.spool_memory, tally) as spool:
         decoder = FormDecoder(boundary, spool, FormLimits(config.limits.max_upload), removals=removals)
         await _go_on(request)
         end = asyncio.get_running_loop().time() + config.limits.upload_deadline

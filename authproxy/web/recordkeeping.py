@@ -33,11 +33,13 @@ class Keeping:
         if keep is None:
             return
         now_ms = int(parts.clock() * 1000)
-        gone = kept = 0
+        gone = kept = damaged = 0
         async for batch in parts.store.record.prune(now_ms - keep * 1000, now_ms):
             gone, kept = gone + batch.rows, kept + batch.kept
             if batch.flaw is not None:
+                damaged = 1
                 log.error("the record is not pruned: something does not fit", extra={"trouble": batch.flaw})
+        parts.metrics.record_damaged.set(damaged)
         if gone:
             log.info("the record was pruned", extra={"rows": gone, "kept": kept})
 

@@ -6,6 +6,7 @@ aiohttp's own error page echoes the header that it could not parse and its defau
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -25,9 +26,13 @@ from authproxy.web.entrance import Entrance, Tls
 from authproxy.web.errors import respond
 from authproxy.web.head import Address
 from authproxy.web.masterkeys import tell_of_masters
+from authproxy.web.measured import show_also
 from authproxy.web.parts import masters_of
 from authproxy.web.seat import Seat
 from authproxy.web.service import Service
+from authproxy.web.telemetry import Begin, telemetry
+from authproxy.web.tracing import traced
+from authproxy.web.watching import watched
 
 log: Final = logging.getLogger("authproxy.server")
 
@@ -99,9 +104,9 @@ class Protocol(RequestHandler):
 class ProxyServer(Server):
     """aiohttp's server, with `Protocol` for its connections."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, begin: Begin | None = None) -> None:
         super().__init__(
-            app.handle,
+            traced(app.handle, begin),
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=IDLE,
@@ -152,7 +157,7 @@ async def listening(
     tls = tls or Tls(config.tls)
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(running(config, first=number == 0))
-        server = ProxyServer(app)
+        server = ProxyServer(app, await stack.enter_async_context(telemetry(os.environ)))
         runner = ServerRunner(server, shutdown_timeout=config.limits.upload_deadline)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -160,6 +165,7 @@ async def listening(
         stack.callback(opened.close, clear=seat is None)
         entrance = Entrance(server, lambda: app.parts.config, tls)
         await entrance.open(opened.share(number))
+        tls.follow(app.parts.metrics.registry)
         await _show_metrics(stack, opened, app, seat)
         yield app, opened.url
         # aiohttp's own shutdown drops what still arrives of a body (RequestHandler.data_received), so uploads under way
@@ -174,6 +180,8 @@ async def listening(
 async def _show_metrics(stack: AsyncExitStack, doors: Doors, app: App, seat: Seat | None) -> None:
     if not doors.metrics:
         return
+    show_also(app.parts.metrics.registry, lambda: app.parts, lambda: app.under_way)
+    await stack.enter_async_context(watched(lambda: app.parts))
     if seat is not None:
         seat.registry = app.parts.metrics.registry
     shown = ServerRunner(Server(seat.show if seat is not None else app.parts.metrics.show, access_log=None))
@@ -255,9 +263,14 @@ async def _reload(
         config = await asyncio.to_thread(load)
     except ConfigProblems as exc:
         log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
+        app.parts.metrics.config.reloaded(well=False)
         return
+    except Exception:
+        app.parts.metrics.config.reloaded(well=False)
+        raise
     before = app.parts.config.masters
     restart = app.reload(config)
+    app.parts.metrics.config.reloaded(well=True)
     if tls is not None:
         tls.renew()
     if tells:

@@ -118,4 +118,5 @@ class _Keeper:
             extra = {"open": len(done.unasked), "trouble": trouble}
             log.warning("what was left open cannot be settled yet", extra=extra)
         self.told = trouble
+        self.metrics.intents_open.set(len(done.unasked) + len(done.changing))
         self.metrics.different_files.set(await self.ledger.store.unfinished.count_alarms())

@@ -12,7 +12,7 @@ import io
 import os
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -44,11 +44,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Spool:
     """The bytes of one file: `write` them, `settle`, then read them as often as needed.
 
-    `memory` is the size in bytes up to which nothing touches the disk; `folder` is where the nameless file is made.
-    Leaving the `async with` block forgets everything.
+    `memory` is the size in bytes up to which nothing touches the disk; `folder` is where the nameless file is made;
+    `tally` is told by how many bytes what lies here grows and shrinks. Leaving the `async with` block forgets
+    everything.
     """
 
-    def __init__(self, folder: Path, memory: int) -> None:
+    def __init__(self, folder: Path, memory: int, tally: Callable[[int], object] = lambda _bytes: None) -> None:
+        self._tally = tally
         self._folder = folder
         self._memory = memory
         self._pieces: list[bytes] = []
@@ -72,12 +74,14 @@ class Spool:
         if self._file is not None:
             self._file.close()
         self._pieces, self._kept = [], b""
+        self._tally(-self.size)
 
     def write(self, piece: bytes) -> None:
         """Take the next piece of the file, to keep."""
         self._pieces.append(piece)
         self._waiting += len(piece)
         self.size += len(piece)
+        self._tally(len(piece))
 
     async def breathe(self) -> None:
         """Hand a full batch to the worker thread, once it is done with the batch before."""

@@ -15,9 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from prometheus_client import CollectorRegistry
+
 from authproxy.config import Config, ConfigProblems
-from authproxy.web.adding import Sample, added, left
+from authproxy.web.adding import Sample, added, left, sampled
 from authproxy.web.app import kept
+from authproxy.web.countings import CrewMetrics
 from authproxy.web.crew import Wakeup, Work, Worker, started
 from authproxy.web.doors import Doors
 from authproxy.web.seat import LEAVING, READY, TOTAL
@@ -70,6 +73,8 @@ class Supervisor:
         self._places = [_Place(number) for number in range(config.workers)]
         self._leaving: list[Worker] = []
         self._gone: Sample = []
+        self._registry = CollectorRegistry()
+        self._metrics = CrewMetrics(self._registry)
         self._begun = False
         self._ending: float | None = None  # when those that are left are killed
         self._reloading: set[int] = set()  # who has yet to say that it did
@@ -133,7 +138,13 @@ class Supervisor:
                 case str() if word == LEAVING:
                     self._leaves(worker)
                 case str() if word == TOTAL:
-                    worker.answer(added([self._gone, *(each.counted() for each in self._workers())]))
+                    worker.answer(self._counted())
+
+    def _counted(self) -> Sample:
+        """Add up what all have counted, and what is known here alone."""
+        self._metrics.configured.set(len(self._places))
+        self._metrics.ready.set(self._ready())
+        return added([sampled(self._registry), self._gone, *(each.counted() for each in self._workers())])
 
     def _is_ready(self, worker: Worker) -> None:
         if worker.ready:  # with a new config
@@ -148,8 +159,10 @@ class Supervisor:
             self._service.ready(self._told())
 
     def _told(self) -> str:
-        ready = sum(place.worker is not None and place.worker.ready for place in self._places)
-        return f"{self._doors.url}, {ready} of {len(self._places)} workers"
+        return f"{self._doors.url}, {self._ready()} of {len(self._places)} workers"
+
+    def _ready(self) -> int:
+        return sum(place.worker is not None and place.worker.ready for place in self._places)
 
     def _leaves(self, worker: Worker) -> None:
         """Put another in the place of a worker that was told to end, while it finishes what it has under way."""
@@ -184,6 +197,7 @@ class Supervisor:
         place.deaths, place.due = place.deaths + 1, now + pause
         extra = {"worker": worker.number + 1, "pid": worker.pid, "status": status, "restart_in": pause}
         log.error("a worker has ended, another takes its place", extra=extra)
+        self._metrics.deaths.inc()
         self._service.status(self._told())
         if not worker.ready:
             try:
@@ -196,6 +210,7 @@ class Supervisor:
         if self._ending is not None:
             return
         self._service.reloading()
+        self._metrics.config.reloaded(well=False)  # until it is
         try:
             new = self._load()
         except ConfigProblems as exc:
@@ -203,6 +218,7 @@ class Supervisor:
         except Exception:  # a defect must not end the server
             log.exception("the config was not reloaded, the old one stays in force")
         else:
+            self._metrics.config.reloaded(well=True)
             self._config, restart = kept(self._config, new)
             tell_reloaded(self._config, restart)
             for worker in (place.worker for place in self._places if place.worker is not None):

@@ -71,7 +71,8 @@ async def upload(parts: Parts, request: BaseRequest, origin: Origin, address: Ad
     boundary = form_boundary(request, parts.config.limits)
     sender = await _sender(parts, request, origin, index, address)
     by_form = parts.backend.flavour.removals.by_form
-    async with received(request, boundary, parts.config, removals=by_form) as (form, spool):
+    tally = parts.metrics.spooled.inc
+    async with received(request, boundary, parts.config, removals=by_form, tally=tally) as (form, spool):
         if isinstance(form, RemovalForm):
             return Uploaded(await remove(parts, request, origin, sender.principal, index, (form.name, form.version)))
         async with audit.refusals(parts.store, origin, sender.principal, Access(Action.UPLOAD, index, None)):

@@ -25,8 +25,8 @@ async def test_a_scrape_shows_what_was_counted() -> None:
     assert b"authproxy_canaries_used_total 1.0" in page
     assert b'authproxy_webhook_sent_total{webhook="ops"} 1.0' in page
     assert b'authproxy_webhook_waiting{webhook="ops"} 2.0' in page
-    assert b'authproxy_requests_total{action="upload",answer="ok"} 1.0' in page
-    assert b'authproxy_requests_total{action="upload",answer="not-allowed"} 1.0' in page
+    assert b'authproxy_requests_total{action="upload",decision="allowed",reason="ok"} 1.0' in page
+    assert b'authproxy_requests_total{action="upload",decision="refused",reason="not-allowed"} 1.0' in page
     assert b'authproxy_request_seconds_sum{action="upload"} 0.26' in page
 
 

@@ -300,8 +300,8 @@ async def test_a_mint_and_a_refusal_are_lines_in_the_log(desk: Published, caplog
     assert "refs/tags/v1.2.0" in minted["claims"]
     assert (refused["msg"], refused["code"]) == ("no key was minted", "invalid-publisher")
     shown = generate_latest(desk.running.app.parts.metrics.registry).decode()
-    assert 'authproxy_requests_total{action="mint",answer="ok"} 1.0' in shown
-    assert 'authproxy_requests_total{action="mint",answer="refused"} 1.0' in shown
+    assert 'authproxy_requests_total{action="mint",decision="allowed",reason="ok"} 1.0' in shown
+    assert 'authproxy_requests_total{action="mint",decision="refused",reason="refused"} 1.0' in shown
 
 
 async def test_several_upload_paths_behind_one_host(
