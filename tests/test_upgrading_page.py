@@ -1,7 +1,6 @@
 """docs/upgrading.md: its commands can be typed, and going back on SQLite is as it says."""
 
 import re
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 import pytest
 
 from authproxy.cli import main
+from authproxy.store.driver import sqlite3
 from tests.peers.proxy import installation
 
 PAGES = ("upgrading.md", "sizing.md", "fronts.md")

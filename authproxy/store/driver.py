@@ -16,11 +16,6 @@ from typing import TYPE_CHECKING, Final
 _WAL_SAFE_FROM: Final = (3, 51, 3)
 _WAL_SAFE_BACKPORTS: Final = {(3, 50): 7, (3, 44): 6}
 
-# Extended result codes, https://sqlite.org/rescode.html, which the newer build does not name.
-READONLY_RECOVERY: Final = 264
-READONLY_ROLLBACK: Final = 776
-READONLY_CANTINIT: Final = 1288
-
 
 def wal_is_safe(version: tuple[int, int, int]) -> bool:
     """Say whether two programs may write one WAL database with this SQLite."""
@@ -37,4 +32,4 @@ else:
         # A build for a system's own SQLite may be no newer.
         sqlite3 = _newer if wal_is_safe(_newer.sqlite_version_info) else sqlite3
 
-__all__ = ["READONLY_CANTINIT", "READONLY_RECOVERY", "READONLY_ROLLBACK", "sqlite3", "wal_is_safe"]
+__all__ = ["sqlite3", "wal_is_safe"]

@@ -23,6 +23,8 @@ from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
 # Longer than any transaction of ours, short enough that a client still waits for the answer.
 BUSY_SECONDS: Final = 5.0
 PRIVATE: Final = 0o600
+# Extended result codes carry the primary one in their low byte, https://sqlite.org/rescode.html
+PRIMARY: Final = 0xFF
 
 _FAILURES: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program: try again"),
@@ -150,7 +152,6 @@ def border(path: Path) -> Iterator[None]:
 
 
 def _translated(exc: BaseException | None, path: Path) -> StoreError:
-    # Extended result codes carry the primary one in their low byte, https://sqlite.org/rescode.html
-    primary = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    primary = getattr(exc, "sqlite_errorcode", 0) & PRIMARY
     kind, sentence = _FAILURES.get(primary, (StoreError, f"failed: {getattr(exc, 'sqlite_errorname', 'unknown')}"))
     return kind(f"{path} {sentence}")

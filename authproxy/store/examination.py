@@ -20,8 +20,8 @@ from sqlalchemy.pool import StaticPool
 
 from authproxy.domain.keys import KeyKind
 from authproxy.store import derivations
-from authproxy.store.driver import READONLY_CANTINIT, READONLY_RECOVERY, READONLY_ROLLBACK, sqlite3, wal_is_safe
-from authproxy.store.engine import BUSY_SECONDS, PRIVATE, border, database_path
+from authproxy.store.driver import sqlite3, wal_is_safe
+from authproxy.store.engine import BUSY_SECONDS, PRIMARY, PRIVATE, border, database_path
 from authproxy.store.errors import SchemaError, StoreError
 from authproxy.store.schema import revision
 from authproxy.store.settling import count_alarms
@@ -35,7 +35,9 @@ NAMED: Final = 5
 _VERSIONS_AT: Final = slice(18, 20)
 _WAL: Final = b"\x02\x02"
 
-_INTERRUPTED: Final = frozenset({READONLY_ROLLBACK, READONLY_RECOVERY, READONLY_CANTINIT})
+# What a read of a file that is opened for reading alone can be refused with: a journal, or a WAL, has to be taken back
+# first (SQLITE_READONLY_ROLLBACK, _RECOVERY, _CANTINIT; not every build tells them apart).
+_INTERRUPTED: Final = sqlite3.SQLITE_READONLY
 
 
 class StoreInterrupted(StoreError):
@@ -128,7 +130,7 @@ def examine(url: str, *, now: int, horizon: int) -> Examination:
                 flaw = Walk().young(connection) if found == SCHEMA else None
                 alarms = count_alarms(connection) if found == SCHEMA else 0
         except Exception as exc:
-            if getattr(getattr(exc, "orig", exc), "sqlite_errorcode", None) in _INTERRUPTED:
+            if getattr(getattr(exc, "orig", exc), "sqlite_errorcode", 0) & PRIMARY == _INTERRUPTED:
                 raise StoreInterrupted(f"{path} was left in the middle of a commit") from exc
             raise
     return Examination(path, mode, folder_mode, wal, found, counted, flaw.sentence if flaw else None, alarms)

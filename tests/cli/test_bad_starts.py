@@ -6,7 +6,6 @@
 import hashlib
 import os
 import socket
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,11 +16,13 @@ from alembic.command import upgrade
 from alembic.config import Config
 
 from authproxy.store import schema
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import engine_on
 from tests.cli.conftest import Cli, Ran
 from tests.cli.records import recorded
 from tests.faults.test_disk_full import Filler, disk
 from tests.peers.ports import LOOPBACK, reserved_port
+from tests.peers.sqlite import dumped
 from tests.store.samples import ENTRY
 
 TABLE = "CREATE TABLE theirs (a TEXT)"
@@ -154,7 +155,7 @@ def _version(store: Path, version: str) -> None:
 
 def _tables(store: Path) -> list[str]:
     with closing(sqlite3.connect(store)) as connection:
-        return list(connection.iterdump())
+        return dumped(connection)
 
 
 def test_a_half_run_migration(cli: Cli, store: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from authproxy.cli.lifecycle import CHANGES
 from authproxy.store.driver import sqlite3
 from tests.cli.conftest import Cli, Created
+from tests.peers.sqlite import dumped
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_it_looks_like_any_key(cli: Cli, canary: Created) -> None:
 def test_its_secret_is_not_in_the_store(canary: Created, config_file: Path) -> None:
     """As a digest alone."""
     with closing(sqlite3.connect(config_file.parent / "authproxy.db")) as connection:
-        dump = "\n".join(connection.iterdump())
+        dump = "\n".join(dumped(connection))
     assert canary.id in dump
     assert canary.secret[:16] not in dump
 

@@ -14,6 +14,7 @@ from tests.cli.conftest import Cli
 from tests.cli.publishing import AUDIENCE, CORE, WEB, claims_file, trusts
 from tests.peers.ci_claims import github
 from tests.peers.issuer import Answer, LocalIssuer, local_issuer
+from tests.peers.sqlite import dumped
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def pin(config_file: Path, label: str, since: int, used: int | None = None, **cl
 
 def dump(config_file: Path) -> list[str]:
     with closing(sqlite3.connect(config_file.parent / "authproxy.db")) as connection:
-        return list(connection.iterdump())
+        return dumped(connection)
 
 
 def test_the_list_has_those_of_the_file_and_what_is_pinned(trusting: Path, cli: Cli) -> None:

@@ -41,18 +41,11 @@ def test_pythons_own_is_left_only_for_one_that_is_safe() -> None:
     assert taken >= own.sqlite_version_info
 
 
-def test_the_codes_that_only_python_names_are_its() -> None:
-    """The newer build has no names for them."""
-    assert (driver.READONLY_RECOVERY, driver.READONLY_ROLLBACK, driver.READONLY_CANTINIT) == (
-        own.SQLITE_READONLY_RECOVERY,
-        own.SQLITE_READONLY_ROLLBACK,
-        own.SQLITE_READONLY_CANTINIT,
-    )
-
-
 def test_nobody_takes_another() -> None:
     """A second copy in one process lets go of the first one's locks: the program, its tests and its benches have one."""
-    here = {Path("authproxy/store/driver.py"), Path("tests/store/test_driver.py")}
+    # These two take what only Python's has: the names of codes, and a dump by any connection.
+    names = {Path("tests/store/test_errors.py"), Path("tests/peers/sqlite.py")}
+    here = {Path("authproxy/store/driver.py"), Path("tests/store/test_driver.py"), *names}
     files = [path for room in ("authproxy", "tests", "bench") for path in (ROOT / room).rglob("*.py")]
     direct = [
         path.relative_to(ROOT)

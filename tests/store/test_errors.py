@@ -1,5 +1,6 @@
 """Whatever SQLite may answer, the rooms above see a StoreError of one sentence."""
 
+import sqlite3 as codes  # which only Python names
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ KINDS = {"BUSY": StoreBusy, "LOCKED": StoreBusy, "FULL": StoreFull, "NOTADB": Sc
 def failure(name: str) -> sqlite3.OperationalError:
     """What sqlite3 raises, with the text of a statement that somebody might have sent."""
     raised = sqlite3.OperationalError("near hunter2: syntax error")
-    raised.sqlite_errorcode, raised.sqlite_errorname = getattr(sqlite3, f"SQLITE_{name}"), f"SQLITE_{name}"
+    raised.sqlite_errorcode, raised.sqlite_errorname = getattr(codes, f"SQLITE_{name}"), f"SQLITE_{name}"
     return raised
 
 

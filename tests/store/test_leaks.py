@@ -11,7 +11,7 @@ from authproxy.domain.events import Event
 from authproxy.domain.keys import KeyId
 from authproxy.store import Derivation, Fate, Find, Remedy, Sound, Store, StoreError, uploads
 from authproxy.store.leaks import LEAKED
-from tests.store.samples import ENTRY, ID, KEY, NOW
+from tests.store.samples import ENTRY, ID, KEY, NOW, generation
 
 Rows = Callable[..., list[Any]]
 
@@ -50,12 +50,12 @@ def words(rows: Rows) -> list[tuple[str, str]]:
 
 async def test_a_key_that_is_given_up(told: Store, rows: Rows) -> None:
     """It ends at once and for good, by a row whose reason says more, and `key.revoked` says why."""
-    before = told.generation()
+    before = await generation(told)
     assert await told.leaks.respond(GIVEN_UP, now=NOW) is Fate.REVOKED
     found = await told.key(ID)
     assert found is not None
     assert found.revoked == NOW
-    assert told.generation() != before
+    assert await generation(told) != before
     assert words(rows) == [("revoke", "revoked")]
     assert rows("SELECT key_id, reason FROM record") == [(ID, ROW.warning)]
     [event] = events(rows)
@@ -68,9 +68,9 @@ async def test_a_repetition_leaves_no_trace(told: Store, rows: Rows) -> None:
     for derived in (None, DERIVED):
         find = replace(GIVEN_UP, derived=derived)
         await told.leaks.respond(find, now=NOW)
-        before, count = told.generation(), len(events(rows))
+        before, count = await generation(told), len(events(rows))
         assert await told.leaks.respond(find, now=NOW + 1) is Fate.KNOWN
-        assert (told.generation(), len(events(rows)), len(words(rows))) == (before, count, count)
+        assert (await generation(told), len(events(rows)), len(words(rows))) == (before, count, count)
 
 
 async def test_a_derived_key_ends_alone(told: Store, rows: Rows) -> None:

@@ -16,6 +16,7 @@ from alembic.config import Config
 from authproxy.store import SchemaError, Store, StoreError, current, migrate, schema
 from authproxy.store.driver import sqlite3
 from authproxy.store.engine import engine_on
+from tests.peers.sqlite import dumped
 from tests.store.samples import KEY, admitted
 
 Rows = Callable[..., list[Any]]
@@ -30,7 +31,7 @@ async def test_migrating_again_changes_nothing(url: str, path: Path) -> None:
     def dump() -> list[str]:
         connection = sqlite3.connect(path)
         try:
-            return list(connection.iterdump())
+            return dumped(connection)
         finally:
             connection.close()
 

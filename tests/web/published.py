@@ -19,6 +19,7 @@ from tests.peers.forms import body_of, parts_of, post
 from tests.peers.issuer import LocalIssuer
 from tests.peers.packages import wheel
 from tests.peers.proxy import settings
+from tests.peers.sqlite import dumped
 from tests.peers.wire import Answer, head
 from tests.web.conftest import Running
 
@@ -68,7 +69,7 @@ class Published:
     def dump(self) -> list[str]:
         """All that the store holds."""
         with closing(sqlite3.connect(self.running.file.parent / "authproxy.db")) as connection:
-            return list(connection.iterdump())
+            return dumped(connection)
 
     def rows(self, sql: str, *given: object) -> list[Any]:
         with closing(sqlite3.connect(self.running.file.parent / "authproxy.db")) as connection:

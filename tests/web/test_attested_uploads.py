@@ -1,7 +1,6 @@
 """An upload with attestations through the proxy: on record with it, required where a rule says so, and passed on."""
 
 import json
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from authproxy.domain.attestations import Attestation
+from authproxy.store.driver import sqlite3
 from tests.peers.attested import BUILD, GITHUB, JOB, OWNER_ID, SOURCE, SOURCE_ID, TRIGGER, Sigstore
 from tests.peers.forms import Part, body_of, parts_of, post
 from tests.peers.issuer import LocalIssuer
