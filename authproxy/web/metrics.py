@@ -42,6 +42,24 @@ class Metrics:
             registry=registry,
             buckets=BUCKETS,
         )
+        self.would_refuse = Counter(
+            "authproxy_would_refuse",
+            "Uploads that passed and that a rule with enforce: false would have refused, by the code of that refusal.",
+            ("code",),
+            registry=registry,
+        )
+        self._of_state(registry)
+        self._of_keys(registry)
+        Gauge("authproxy_build_info", "1, and the version that runs.", ("version",), registry=registry).labels(
+            __version__
+        ).set(1)
+        self.leaks, self.webhooks = LeakMetrics(registry), WebhookMetrics(registry)
+        self.index, self.config = IndexMetrics(registry, BUCKETS), ConfigMetrics(registry)
+        # Finding a counter by its labels takes longer than counting, and every request is counted.
+        self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._exchanged: dict[tuple[Kind, Result], tuple[Counter, Histogram]] = {}
+
+    def _of_state(self, registry: CollectorRegistry) -> None:
         self.misconfigured = Gauge(
             "authproxy_misconfigured",
             "1 while the index refuses our service credentials or our upload address: nothing can be uploaded.",
@@ -63,12 +81,6 @@ class Metrics:
             "Uploads and deletes whose end nobody saw and that could not be settled with the index in the last round.",
             registry=registry,
         )
-        self.would_refuse = Counter(
-            "authproxy_would_refuse",
-            "Uploads that passed and that a rule with enforce: false would have refused, by the code of that refusal.",
-            ("code",),
-            registry=registry,
-        )
         self.not_ready = Gauge(
             "authproxy_not_ready",
             "1 while this keeps an upload from passing, as /-/readyz says: the store, the spool or the index. Asked "
@@ -82,15 +94,6 @@ class Metrics:
             ("kind",),
             registry=registry,
         )
-        self._of_keys(registry)
-        Gauge("authproxy_build_info", "1, and the version that runs.", ("version",), registry=registry).labels(
-            __version__
-        ).set(1)
-        self.leaks, self.webhooks = LeakMetrics(registry), WebhookMetrics(registry)
-        self.index, self.config = IndexMetrics(registry, BUCKETS), ConfigMetrics(registry)
-        # Finding a counter by its labels takes longer than counting, and every request is counted.
-        self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        self._exchanged: dict[tuple[Kind, Result], tuple[Counter, Histogram]] = {}
 
     def _of_keys(self, registry: CollectorRegistry) -> None:
         self.expiring = Gauge(

@@ -273,7 +273,10 @@ async def test_questions_are_counted_and_logged_apart(running: Running, caplog: 
     await running.ask(nginx(WHEEL))
     count = running.app.parts.metrics.registry.get_sample_value
     counted = {
-        answer: count("authproxy_requests_total", {"action": "auth", "decision": "allowed" if answer == "ok" else "refused", "reason": answer})
+        answer: count(
+            "authproxy_requests_total",
+            {"action": "auth", "decision": "allowed" if answer == "ok" else "refused", "reason": answer},
+        )
         for answer in ("ok", "credential-missing")
     }
     assert counted == {"ok": 4.0, "credential-missing": 1.0}

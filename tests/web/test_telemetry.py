@@ -104,7 +104,9 @@ async def test_a_collector_gets_the_steps_of_requests(
     assert posted.header("traceparent") == f"00-{TRACE}-{sent.span_id.hex()}-01"
     others = [span for span in collected.spans if span.trace_id.hex() != TRACE]
     assert sorted(span.name for span in others) == ["index read", "request read"]
-    resource = {each.key: each.value.string_value for each in collected.requests[0].resource_spans[0].resource.attributes}
+    resource = {
+        each.key: each.value.string_value for each in collected.requests[0].resource_spans[0].resource.attributes
+    }
     assert resource["service.name"] == "authproxy"
 
 
