@@ -151,7 +151,13 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=shown)
 def test_what_is_imported_is_declared(path: Path) -> None:
     """`pip install` of the project brings everything that it imports; the demo and the tests have their extras."""
-    rooms = {"demo": "demo", "postgres": "postgres", "client": "keyring", "attesting.py": "sigstore", "recording.py": "otel"}
+    rooms = {
+        "demo": "demo",
+        "postgres": "postgres",
+        "client": "keyring",
+        "attesting.py": "sigstore",
+        "recording.py": "otel",
+    }
     extras = [extra for room, extra in rooms.items() if room in path.parts]
     if ROOT / "tests" in path.parents:
         extras = ["demo", "demo-devpi", "otel", "postgres", "test"]

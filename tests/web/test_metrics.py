@@ -122,7 +122,8 @@ def test_every_answer_is_decided_in_one_way() -> None:
     metrics = Metrics()
     for answer in (*Code, "ok", "index", "refused"):
         metrics.count("upload", answer, 0.1)
-    decided = {s.labels["reason"]: s.labels["decision"] for f in metrics.requests.collect() for s in f.samples}
+    [counted, _] = metrics.requests.collect()
+    decided = {sample.labels["reason"]: sample.labels["decision"] for sample in counted.samples}
     assert {reason for reason, decision in decided.items() if decision == "allowed"} == {"ok", "index"}
     assert {reason for reason, decision in decided.items() if decision == "failed"} == set(NO_DECISION)
     metrics.exchanged(Kind.READ, Result.TIMEOUT, 0.1)
