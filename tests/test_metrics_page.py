@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics import MetricWrapperBase
 
+from authproxy.backend.exchange import Kind, Result
 from authproxy.web.adding import LOWEST, PARTS
 from authproxy.web.app import App
 from authproxy.web.countings import CrewMetrics, TlsMetrics
@@ -38,13 +39,17 @@ def shown(app: App) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for registry in (metrics.registry, crew):
         for collector in {id(each): each for each in registry._names_to_collectors.values()}.values():
-            assert isinstance(collector, MetricWrapperBase)
+            if not isinstance(collector, MetricWrapperBase):
+                continue
             name = collector._name + ("_total" if collector._type == "counter" else "")
             found[name] = (collector._type, way(name, collector._type), frozenset(collector._labelnames))
-    looked_up = [*Measured(lambda: app.parts, lambda: 0).collect(), *ProcessCollector(registry=None).collect()]
+    metrics.count("read", "ok", 0.1)
+    metrics.exchanged(Kind.READ, Result.ANSWERED, 0.1)
+    timed = [*metrics.requests.collect(), *metrics.exchanges.collect()]
+    looked_up = [*timed, *Measured(lambda: app.parts, lambda: 0).collect(), *ProcessCollector(registry=None).collect()]
     for family in looked_up:
         name = family.name + ("_total" if family.type == "counter" else "")
-        labels = frozenset(label for sample in family.samples for label in sample.labels)
+        labels = frozenset(label for sample in family.samples for label in sample.labels) - {"le"}
         found[name] = (family.type, way(name, family.type), labels)
     return found
 

@@ -48,9 +48,11 @@ _REDACTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] 
         re.compile(rf"([a-z][a-z0-9]{{1,9}}_[0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}}_)[0-9A-Za-z]{{{SUSPICIOUS},}}"),
         lambda match: match[1] + REDACTED,
     ),
-    (  # a derived key: what it allows is of no use to the log, and what follows opens it
+    (  # a derived key, or its beginning: what it allows is of no use to the log, and what follows opens it
         re.compile(
-            rf"([a-z][a-z0-9]{{1,9}}_[0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}}\.)[\w-]+\.[\w-]{{{SUSPICIOUS},}}", re.ASCII
+            rf"([a-z][a-z0-9]{{1,9}}_[0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}}\.)"
+            rf"(?:[\w-]+\.[\w-]{{{SUSPICIOUS},}}|[\w-]{{{SUSPICIOUS},}}(?:\.[\w-]*)?)",
+            re.ASCII,
         ),
         lambda match: match[1] + REDACTED,
     ),

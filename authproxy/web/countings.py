@@ -1,9 +1,8 @@
 """Groups of what is counted, by who counts it; `metrics` has them all in one registry."""
 
 import time
-from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class WebhookMetrics:
@@ -37,26 +36,6 @@ class LeakMetrics:
         )
         self.canaries = Counter(
             "authproxy_canaries_used", "Uses of canary keys: somebody has what they should not.", registry=registry
-        )
-
-
-class IndexMetrics:
-    """How the index behind the proxy answers."""
-
-    def __init__(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
-        self.requests = Counter(
-            "authproxy_index_requests",
-            "Requests to the index by what was exchanged (read, change, upload) and how it ended: answered, error (a "
-            "status of 500 or more), timeout, unreachable, or given-up by the client.",
-            ("exchange", "result"),
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "authproxy_index_request_seconds",
-            "Seconds until the index answered: to the head of its answer to a read or change, to the end of an upload.",
-            ("exchange",),
-            registry=registry,
-            buckets=buckets,
         )
 
 

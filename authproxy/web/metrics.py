@@ -14,10 +14,34 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from authproxy import __version__
 from authproxy.audit import NO_DECISION
 from authproxy.backend.exchange import Kind, Result
-from authproxy.web.countings import ConfigMetrics, IndexMetrics, LeakMetrics, WebhookMetrics
+from authproxy.web.countings import ConfigMetrics, LeakMetrics, WebhookMetrics
+from authproxy.web.timing import BUCKETS, Tally, Timings
 
-# Seconds. A small read takes one or two milliseconds, an upload as long as its file is large.
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_REQUESTS: Final = (
+    (
+        "authproxy_requests",
+        (
+            "Answers by action, by what was decided (allowed, refused, or failed where something was in the way of a "
+            "decision), and by the reason: the code of docs/refusals.md, 'ok', or 'index' for the index's own answer."
+        ),
+    ),
+    ("authproxy_request_seconds", "Seconds from the head of a request to the end of its answer, by action."),
+    ("action", "decision", "reason"),
+)
+_EXCHANGES: Final = (
+    (
+        "authproxy_index_requests",
+        (
+            "Requests to the index by what was exchanged (read, change, upload) and how it ended: answered, error (a "
+            "status of 500 or more), timeout, unreachable, or given-up by the client."
+        ),
+    ),
+    (
+        "authproxy_index_request_seconds",
+        "Seconds until the index answered: to the head of its answer to a read or change, to the end of an upload.",
+    ),
+    ("exchange", "result"),
+)
 # The answers that are no code of a refusal, and what was decided then: the index has an answer of its own, an error
 # among them, to what was allowed; a token that nobody is trusted with is refused in the words of its own protocol.
 _DECIDED: Final = {"ok": "allowed", "index": "allowed", "refused": "refused"}
@@ -28,20 +52,26 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "authproxy_requests",
-            "Answers by action, by what was decided (allowed, refused, or failed where something was in the way of a "
-            "decision), and by the reason: the code of docs/refusals.md, 'ok', or 'index' for the index's own answer.",
-            ("action", "decision", "reason"),
+        self.requests = Timings(registry, *_REQUESTS)
+        self.exchanges = Timings(registry, *_EXCHANGES)
+        self.would_refuse = Counter(
+            "authproxy_would_refuse",
+            "Uploads that passed and that a rule with enforce: false would have refused, by the code of that refusal.",
+            ("code",),
             registry=registry,
         )
-        self.seconds = Histogram(
-            "authproxy_request_seconds",
-            "Seconds from the head of a request to the end of its answer, by action.",
-            ("action",),
-            registry=registry,
-            buckets=BUCKETS,
-        )
+        self._of_state(registry)
+        self._of_keys(registry)
+        Gauge("authproxy_build_info", "1, and the version that runs.", ("version",), registry=registry).labels(
+            __version__
+        ).set(1)
+        self.leaks, self.webhooks = LeakMetrics(registry), WebhookMetrics(registry)
+        self.config = ConfigMetrics(registry)
+        # Finding what counts takes longer than counting, and every request is counted.
+        self._counted: dict[tuple[str, str], Tally] = {}
+        self._exchanged: dict[tuple[Kind, Result], Tally] = {}
+
+    def _of_state(self, registry: CollectorRegistry) -> None:
         self.misconfigured = Gauge(
             "authproxy_misconfigured",
             "1 while the index refuses our service credentials or our upload address: nothing can be uploaded.",
@@ -63,12 +93,6 @@ class Metrics:
             "Uploads and deletes whose end nobody saw and that could not be settled with the index in the last round.",
             registry=registry,
         )
-        self.would_refuse = Counter(
-            "authproxy_would_refuse",
-            "Uploads that passed and that a rule with enforce: false would have refused, by the code of that refusal.",
-            ("code",),
-            registry=registry,
-        )
         self.not_ready = Gauge(
             "authproxy_not_ready",
             "1 while this keeps an upload from passing, as /-/readyz says: the store, the spool or the index. Asked "
@@ -82,15 +106,6 @@ class Metrics:
             ("kind",),
             registry=registry,
         )
-        self._of_keys(registry)
-        Gauge("authproxy_build_info", "1, and the version that runs.", ("version",), registry=registry).labels(
-            __version__
-        ).set(1)
-        self.leaks, self.webhooks = LeakMetrics(registry), WebhookMetrics(registry)
-        self.index, self.config = IndexMetrics(registry, BUCKETS), ConfigMetrics(registry)
-        # Finding a counter by its labels takes longer than counting, and every request is counted.
-        self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
-        self._exchanged: dict[tuple[Kind, Result], tuple[Counter, Histogram]] = {}
 
     def _of_keys(self, registry: CollectorRegistry) -> None:
         self.expiring = Gauge(
@@ -121,21 +136,15 @@ class Metrics:
         known = self._counted.get((action, answer))
         if known is None:
             decision = _DECIDED.get(answer) or ("failed" if answer in NO_DECISION else "refused")
-            counter = self.requests.labels(action, decision, answer)
-            known = self._counted[action, answer] = counter, self.seconds.labels(action)
-        requests, histogram = known
-        requests.inc()
-        histogram.observe(seconds)
+            known = self._counted[action, answer] = self.requests.tally(action, decision, str(answer))
+        known.add(seconds)
 
     def exchanged(self, kind: Kind, result: Result, seconds: float) -> None:
         """Count one exchange with the index."""
         known = self._exchanged.get((kind, result))
         if known is None:
-            counter = self.index.requests.labels(kind, result)
-            known = self._exchanged[kind, result] = counter, self.index.seconds.labels(kind)
-        requests, histogram = known
-        requests.inc()
-        histogram.observe(seconds)
+            known = self._exchanged[kind, result] = self.exchanges.tally(str(kind), str(result))
+        known.add(seconds)
 
     async def show(self, request: BaseRequest) -> Response:
         """Answer a scrape."""

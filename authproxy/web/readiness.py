@@ -8,6 +8,7 @@ either. What lets uploads pass and ought to be mended all the same is a remark.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import tempfile
@@ -127,6 +128,7 @@ class Readiness:
 def _tried(folder: Path) -> int:
     """Write where uploads are spooled; return how many bytes are left there. Raises OSError."""
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        file.write(bytes(TRIED))
+        if file.write(bytes(TRIED)) < TRIED:  # as much as there was room for
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize

@@ -36,7 +36,7 @@ def traced(handle: Handler, begin: Begin | None) -> Handler:
             span.tell(status=response.status)
             failed = response.status >= _SERVER_ERROR
         finally:
-            # The next request of this connection is answered in the same task, and is another step.
+            # aiohttp answers each request in a task of its own; that the next is another step must not hang on it.
             CURRENT.reset(token)
             span.end(failed=failed)
         return response

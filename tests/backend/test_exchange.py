@@ -1,6 +1,7 @@
 """Exchanges with the index are counted by how they end, and told whose step they are."""
 
 import asyncio
+from contextlib import nullcontext
 
 import aiohttp
 import pytest
@@ -44,15 +45,12 @@ def test_how_it_ended(error: BaseException | None, result: Result) -> None:
     """Each error is one of few words, and the step of a trace ends with it."""
     noted, span = Noted(), Told()
     token = CURRENT.set(span)
-    try:
-        with Exchange(Kind.UPLOAD, noted) as exchange:
-            exchange.status = 200
-            if error is not None:
-                raise error
-    except BaseException as raised:
-        assert raised is error
-    finally:
-        CURRENT.reset(token)
+    expected = nullcontext() if error is None else pytest.raises(type(error))
+    with expected, Exchange(Kind.UPLOAD, noted) as exchange:
+        exchange.status = 200
+        if error is not None:
+            raise error
+    CURRENT.reset(token)
     assert noted.seen == [(Kind.UPLOAD, result)]
     [child] = span.children
     assert (child.name, child.words, child.ended) == (

@@ -50,6 +50,11 @@ def log() -> Iterator[io.StringIO]:
         pytest.param(f"acme2_{PUBLIC_ID}_{SECRET}", f"acme2_{PUBLIC_ID}_[redacted]", id="a key of another prefix"),
         pytest.param(f"got {DERIVED}, it says", f"got apx_{PUBLIC_ID}.[redacted], it says", id="a derived key"),
         pytest.param(DERIVED[:-20], f"apx_{PUBLIC_ID}.[redacted]", id="a derived key cut short"),
+        pytest.param(
+            DERIVED.rpartition(".")[0],
+            f"apx_{PUBLIC_ID}.[redacted]",
+            id="what a derived key allows, cut before its tag",
+        ),
         pytest.param(f"derived key {PUBLIC_ID}.{'n' * 16}", f"derived key {PUBLIC_ID}.{'n' * 16}", id="its name stays"),
         pytest.param(f"Authorization: Basic {BASIC}", "Authorization: [redacted]", id="a header as it is sent"),
         pytest.param("authorization: token abc\r\nHost: h", "authorization: [redacted]\r\nHost: h", id="a head"),

@@ -5,6 +5,7 @@ import re
 import ssl
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import trustme
 
 from authproxy.config import Address, Config, ConfigProblems, SecretReference, SecretSource, UnixAddress, load, shown
 from authproxy.config import listening as room
+from authproxy.config.listening import expiry_of
+from authproxy.config.settings import TlsFiles
 from tests.config.conftest import LEAST
 
 Write = Callable[[str], Path]
@@ -236,3 +239,18 @@ def test_tls_11_is_not_spoken(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         lax.minimum_version = ssl.TLSVersion.TLSv1
     assert shake_hands(lax, tmp_path / "ca.pem", ssl.TLSVersion.TLSv1_1) == "TLSv1.1"
+
+
+def test_when_a_certificate_ends(tmp_path: Path) -> None:
+    """The first of its file, the server's own; None where there is none any more."""
+    ca = trustme.CA()
+    issued = ca.issue_cert("pypi.test", not_after=datetime(2031, 5, 6, tzinfo=UTC))
+    file = tmp_path / "chain.pem"
+    file.write_bytes(b"".join(each.bytes() for each in (*issued.cert_chain_pems, ca.cert_pem)))
+    source = SecretReference(SecretSource.FILE, "chain.pem")
+    files = TlsFiles(file, file, source, source)
+    assert expiry_of(files) == datetime(2031, 5, 6, tzinfo=UTC).timestamp()
+    file.write_text("none\n", encoding="utf-8")
+    assert expiry_of(files) is None
+    file.unlink()
+    assert expiry_of(files) is None

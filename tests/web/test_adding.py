@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from authproxy.web.adding import Sample, added, left, page, sampled
+from authproxy.web.adding import LOWEST, PARTS, Sample, added, left, page, sampled
 from authproxy.web.metrics import Metrics
 
 
@@ -52,6 +52,16 @@ def test_counts_add_up_and_what_is_said_of_the_store_does_not() -> None:
     assert found["a_seconds_bucket,action=upload,le=0.25"] == 0
     assert found["a_seconds_bucket,action=upload,le=0.5"] == 2
     assert (found["a_keys"], found["a_spooled"]) == (4, 7)
+
+
+def test_of_what_says_that_all_is_well_the_least_is_shown() -> None:
+    """A worker that has trouble must not go unseen behind those that have none; the parts and the others are apart."""
+    one, two = Counting(), Counting()
+    for each, number in ((one, 1), (two, 0)):
+        each.keys.set(number)
+    assert values(added([one.sample(), two.sample()], lowest=frozenset({"a_keys"})))["a_keys"] == 0
+    assert values(added([one.sample(), two.sample()]))["a_keys"] == 1, "the control"
+    assert not PARTS & LOWEST
 
 
 def test_when_a_counter_began_is_the_first_of_them() -> None:
