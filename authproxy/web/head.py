@@ -14,6 +14,7 @@ from typing import Final
 from aiohttp import HttpVersion10, HttpVersion11, hdrs
 from aiohttp.web import BaseRequest
 
+from authproxy.domain.keys import PUBLIC_ID_LENGTH
 from authproxy.domain.refusal import Code, refuse
 
 Address = IPv4Address | IPv6Address
@@ -34,6 +35,11 @@ _LENGTH: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 # What a client calls itself goes into the log and the record; more than this says nothing more.
 CLIENT_LIMIT: Final = 120
+# A key of any prefix, with enough of its secret to be worth stealing (`domain.keys.shows_secret`); or a derived one.
+_KEY: Final = re.compile(
+    rf"[a-z][a-z0-9]{{1,9}}_[0-9A-Za-z]{{{PUBLIC_ID_LENGTH}}}(?:_[0-9A-Za-z]{{16}}|\.[0-9A-Za-z_-]{{16}})", re.ASCII
+)
+HOLDS_A_KEY: Final = "(holds a key)"
 
 # RFC 4291 in its longest form, with an IPv4 address at the end. A name of an interface behind it is nobody's to know.
 ADDRESS_LIMIT: Final = 45
@@ -141,8 +147,10 @@ def client_of(request: BaseRequest) -> str:
 
 
 def plain(text: str) -> str:
-    """What a client wrote of itself, as it may stand in a log or a row."""
+    """What a client wrote of itself, as it may stand in a log or a row: a key that somebody put there does not."""
     said = text[:CLIENT_LIMIT]
+    if "_" in said and _KEY.search(said):
+        return HOLDS_A_KEY
     if said.isascii() and said.isprintable():
         return said
     return "".join(c if " " <= c <= "~" else "?" for c in said)

@@ -117,6 +117,7 @@ def _requests(desk: Published, secrets: Secrets, keys: dict[str, str]) -> Iterat
         yield upload(wheel("acme-once", f"1.{number}"), key)
         yield upload(wheel("acme-once", f"1.{number}"), key)  # again: known, or spent
         yield upload(package, key, name=key)
+        yield post(body_of(parts_of(wheel("acme-agent", f"1.{number}"))), key=key, more=[("User-Agent", f"x/{key}")])
         yield upload(package, key, sha256_digest="0" * 64)
         yield post(body_of(parts_of(package))[:-30], key=key)
         for path in ("/simple/acme-core/", "/-/whoami", "/-/auth?x", f"/simple/{key}/", f"/?key={key}", "/-/nothing"):
@@ -200,11 +201,17 @@ async def test_no_secret_is_in_the_log_the_metrics_or_the_traces(
         from authproxy.config import load
 
         await _reload(app, lambda: load(desk.running.file))
+        await good.uses.flush()
         await good.store.close()
+        stored = b"".join(each.read_bytes() for each in desk.running.file.parent.glob("authproxy.db*")).decode(
+            "latin-1"
+        )
         statuses.add((await upload_core(desk, keys["minted"])).status)
         metrics = generate_latest(good.metrics.registry).decode()
     assert {200, 400, 401, 403, 422, 500, 502, 503, 504} <= statuses, statuses
     shown = {name: stream.getvalue() for name, stream in told.items()} | {"metrics": metrics}
+    assert "(holds a key)" in stored
+    assert set(secrets.seen_in(stored)) <= {"a nonce"}  # which has to be remembered, and opens nothing
     shown["traces"] = b"".join(traces.bodies).decode("latin-1")
     assert len(traces.spans) > 100
     assert "a defect while it had" in shown["json"]

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
@@ -11,11 +10,10 @@ from prometheus_client import generate_latest
 from authproxy.authority import NewKey
 from authproxy.domain.keys import KeyKind, PublicId, mint
 from tests.peers.forms import body_of, parts_of, post
-from tests.peers.issuer import LocalIssuer
 from tests.peers.packages import wheel
 from tests.peers.recording import RecordingIndex
 from tests.peers.wire import basic, get, head
-from tests.web.published import AUDIENCE, BURN, MINT, START, Published, error, published, publisher, trusting, upload
+from tests.web.published import AUDIENCE, BURN, MINT, START, Published, error, publisher, trusting, upload
 
 
 async def test_the_audience_is_said(desk: Published) -> None:
@@ -226,51 +224,6 @@ async def test_whoever_burns_nothing_has_to_wait_after_some(desk: Published) -> 
     assert [each.status for each in answers] == [202] * 10 + [429]
 
 
-DISCOVERED = {
-    "audience-endpoint": "https://pypi.acme.test/_/oidc/audience",
-    "token-mint-endpoint": "https://pypi.acme.test/_/oidc/mint-token",
-    "features": ["single-use-token", "multi-use-token"],
-    "default-features": ["multi-use-token"],
-}
-
-
-@pytest.mark.parametrize("query", ["discover=%2F", "discover=", "discover=/"])
-async def test_discovery_says_where_all_is(desk: Published, query: str) -> None:
-    """PEP 807: by the path of the upload URL; never with the Host that somebody sent."""
-    answer = await desk.running.ask(get(f"/.well-known/pytp?{query}"))
-    assert (answer.status, json.loads(answer.body)) == (200, DISCOVERED)
-    assert answer.header("Content-Type") == "application/vnd.pypi.pytp.v1+json"
-
-
-NOT_DISCOVERED = {
-    "discover=%2Fteam%2Fdev%2F": 404,
-    "discover=%2Fsimple%2F": 404,
-    "": 400,
-    "discover=%2F&discover=%2F": 400,
-    "path=%2F": 400,
-}
-
-
-@pytest.mark.parametrize(("query", "status"), NOT_DISCOVERED.items())
-async def test_discovery_of_what_is_not_there(
-    desk: Published, recording: RecordingIndex, query: str, status: int
-) -> None:
-    """404 where there is no such upload URL, in the form that the draft asks for; the index is not asked."""
-    answer = await desk.running.ask(get(f"/.well-known/pytp?{query}"))
-    assert (answer.status, answer.header("Content-Type")) == (status, "application/problem+json")
-    assert json.loads(answer.body)["status"] == status
-    recording.assert_saw_nothing()
-
-
-@pytest.mark.parametrize(
-    ("accept", "status"),
-    [("application/vnd.pypi.pytp.v1+json", 200), ("*/*", 200), ("text/html, */*;q=0.1", 200), ("text/html", 406)],
-)
-async def test_discovery_is_asked_for_by_its_type(desk: Published, accept: str, status: int) -> None:
-    """406 for who can read none of it."""
-    assert (await desk.running.ask(get("/.well-known/pytp?discover=%2F", [("Accept", accept)]))).status == status
-
-
 async def test_the_paths_are_ours_whatever_the_method(desk: Published, recording: RecordingIndex) -> None:
     """A GET of the mint, a POST of the audience: refused here, and never the index's business."""
     for raw in (
@@ -302,19 +255,3 @@ async def test_a_mint_and_a_refusal_are_lines_in_the_log(desk: Published, caplog
     shown = generate_latest(desk.running.app.parts.metrics.registry).decode()
     assert 'authproxy_requests_total{action="mint",decision="allowed",reason="ok"} 1.0' in shown
     assert 'authproxy_requests_total{action="mint",decision="refused",reason="refused"} 1.0' in shown
-
-
-async def test_several_upload_paths_behind_one_host(
-    tmp_path: Path, recording: RecordingIndex, issuer: LocalIssuer
-) -> None:
-    """Of a devpi each index has its own, and trusted publishing is where a publisher may upload."""
-    account = {"username": "service", "password": {"file": "backend-password"}}
-    backend = {"flavour": "devpi", "url": recording.url, "indexes": ["team/dev", "team/prod"], **account}
-    here = publisher(issuer, indexes=["team/dev"])
-    async with published(tmp_path, recording.url, issuer, backend=backend, publishers=[here]) as desk:
-        for path, status in (("%2Fteam%2Fdev%2F", 200), ("%2Fteam%2Fdev", 200), ("%2Fteam%2Fprod%2F", 404), ("", 404)):
-            answer = await desk.running.ask(get(f"/.well-known/pytp?discover={path}"))
-            assert (answer.status, path) == (status, path)
-            if status == 200:
-                assert json.loads(answer.body) == DISCOVERED
-        assert (await desk.running.ask(get("/_/oidc/audience"))).status == 200
