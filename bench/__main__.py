@@ -6,7 +6,21 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench import bodies, derived, devpi, execute, flood, forward_auth, keys, mint, reads, record, table, uploads
+from bench import (
+    bodies,
+    derived,
+    devpi,
+    execute,
+    flood,
+    forward_auth,
+    keys,
+    mint,
+    reads,
+    record,
+    table,
+    uploads,
+    workers,
+)
 from bench.run import Neighbours, Run
 
 ROWS = {
@@ -14,6 +28,7 @@ ROWS = {
     "devpi": devpi.measure,
     "bodies": bodies.measure,
     "reads": reads.measure,
+    "workers": workers.measure,
     "forward-auth": forward_auth.measure,
     "keys": keys.measure,
     "flood": flood.measure,

@@ -48,8 +48,8 @@ class Proxy:
         return f"__token__:{self.installation.key()}"
 
 
-def install(scratch: Path, behind: int) -> Installation:
-    """Write a config in front of the index on port `behind`, and make the store."""
+def install(scratch: Path, behind: int, more: str = "") -> Installation:
+    """Write a config in front of the index on port `behind`, and make the store. `more` are lines of YAML."""
     home = scratch / f"authproxy-{uuid.uuid4().hex[:8]}"
     home.mkdir(mode=0o700)
     made = Installation(home / "config.yaml", home / "authproxy.db", peers.free_port())
@@ -65,7 +65,7 @@ def install(scratch: Path, behind: int) -> Installation:
         f"key_policies:\n  {POLICY}:\n    allow:\n"
         '      - {actions: [upload, read], packages: ["*"], create: true}\n'
         "    lifetime: 90d\n"
-        'packages:\n  - {match: "*", require: key, max_size: 2GiB}\n'
+        'packages:\n  - {match: "*", require: key, max_size: 2GiB}\n' + more
     )
     made.command("db", "migrate")
     return made
@@ -80,7 +80,7 @@ def serving(made: Installation, cores: Sequence[int] | None) -> Iterator[Proxy]:
 
 
 @contextmanager
-def proxy(scratch: Path, behind: int, cores: Sequence[int] | None) -> Iterator[Proxy]:
-    """Install and run."""
-    with serving(install(scratch, behind), cores) as running:
+def proxy(scratch: Path, behind: int, cores: Sequence[int] | None, more: str = "") -> Iterator[Proxy]:
+    """Install, with `more` lines of YAML, and run."""
+    with serving(install(scratch, behind, more), cores) as running:
         yield running

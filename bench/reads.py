@@ -72,7 +72,7 @@ def measure(run: Run) -> list[Row]:
     if not peers.program("nginx") or not peers.program("wrk"):
         return [Row("reads", kind.what, (Line("nginx as the index, wrk as the client", MISSING),)) for kind in kinds]
     root = run.scratch / "static"
-    _write_index(root)
+    write_index(root)
     with ExitStack() as stack:
         index = stack.enter_context(peers.nginx_static(run.scratch, root, REST))
         proxy = stack.enter_context(ours.proxy(run.scratch, index.port, PROXY))
@@ -84,7 +84,8 @@ def measure(run: Run) -> list[Row]:
     return rows
 
 
-def _write_index(root: Path) -> None:
+def write_index(root: Path) -> None:
+    """Write the page and the file that are read, as nginx serves them."""
     names = [wheels.filename(number) for number in range(PAGE_LINKS)]
     links = "".join(f'<a href="/packages/{name}#sha256={"0" * 64}">{name}</a><br>\n' for name in names)
     page, file = root / PAGE.strip("/") / "index.html", root / FILE.strip("/")
