@@ -5,6 +5,7 @@ Half of them are in the middle of a head, half in the middle of the body of an u
 It says how many are open, twice a second, and ends when stdin does.
 """
 
+import random
 import resource
 import select
 import socket
@@ -26,8 +27,10 @@ AT_ONCE = 200  # connections that are opened between two looks at the others
 def begun(key: str, number: int) -> bytes:
     """A request that goes on for a while: a byte may follow as often as anybody likes."""
     if number % 2 and key:
-        package = wheel("acme-slow", f"1.{number}", payload=bytes(20_000))
-        return post(body_of(parts_of(package)), key=key)[:2_500]
+        package = wheel("acme-slow", f"1.{number}", payload=random.Random(number).randbytes(20_000))
+        whole = post(body_of(parts_of(package)), key=key)
+        assert len(whole) > 20_000, "what is whole would be answered, and is no slow body"
+        return whole[:2_500]
     return b"GET /simple/ HTTP/1.1\r\nHost: a\r\nX-Slow: "
 
 

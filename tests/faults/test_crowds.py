@@ -19,6 +19,7 @@ from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.programs import clean_environment
 from tests.peers.proxy import Key, Proxy, installation, served
+from tests.peers.pypiserver import PypiServer, pypiserver
 from tests.peers.recording import RecordingIndex
 
 MANY = 10_000
@@ -31,7 +32,7 @@ ROOT = str(Path(__file__).parents[2])
 class Honest:
     """Somebody with small uploads, one after the other."""
 
-    proxy: Proxy
+    proxy: Proxy | PypiServer
     key: Key
     number: int = 0
 
@@ -99,6 +100,16 @@ def test_ten_thousand_slow_connections(honest: Honest, tmp_path: Path) -> None:
     ratio, resident = slow_connections(honest, count, 300, tmp_path)
     assert resident < MOST_MEMORY
     assert ratio < 2
+
+
+@pytest.mark.timeout(120)
+def test_control_a_server_that_slow_connections_stop_is_caught(tmp_path: Path) -> None:
+    """The same look at an index that serves one connection at a time: sixty slow ones, and no upload gets through."""
+    with pypiserver(tmp_path / "index", server="gunicorn") as index:
+        honest = Honest(index, Key("none", "no-key"))
+        assert honest.upload() < 5
+        with pytest.raises((OSError, wire.Closed)):
+            slow_connections(honest, 60, 30, tmp_path)
 
 
 @pytest.mark.timeout(120)
