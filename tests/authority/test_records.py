@@ -9,9 +9,15 @@ import uvloop
 
 from authproxy.authority.records import KeyRecords
 from authproxy.domain.keys import KeyId, KeyRecord
-from authproxy.store import BUSY, Store, StoreError, StoreLost
+from authproxy.store import BUSY, Store, StoreError, StoreLost, engine
 from authproxy.store.driver import sqlite3
 from tests.authority.conftest import NOW, SPEC
+
+
+@pytest.fixture(autouse=True)
+def rollback_journal(monkeypatch):
+    """In WAL nobody waits for a commit: this is about where somebody has to."""
+    monkeypatch.setattr(engine, "wal_is_safe", lambda _: False)
 
 
 class Forgetless(KeyRecords):
