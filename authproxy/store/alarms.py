@@ -4,7 +4,7 @@ Such a row ended as `different`: an upload, or an operator's word that other byt
 the youngest such row counts.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,6 +53,11 @@ def upload(connection: Connection, index: str, identity: str) -> int | None:
     return None if found is None else int(found.id)
 
 
-def ends(connection: Connection, records: Collection[int]) -> Sequence[End]:
-    """Read how rows ended, in the order of events."""
-    return [End(*row) for row in connection.execute(_ENDS, {"b_records": list(records)})]
+def ends(connection: Connection, last: Sequence[End]) -> Sequence[End]:
+    """Read how rows ended, given how each did last, in the order of events.
+
+    Of most there is that end alone, and the chain is not asked: what was seen later has a time in whole seconds.
+    """
+    if not any(end.time_ms % 1000 == 0 for end in last):
+        return last
+    return [End(*row) for row in connection.execute(_ENDS, {"b_records": [end.record for end in last]})]

@@ -256,7 +256,6 @@ def _known(connection: Connection, row: Any) -> KnownFile:
     instead_of = one(connection, before) if before is not None else upload if wrong else None
     missing = said is not None and row.record_id is not None and said.outcome == Outcome.DIFFERENT
     stands = row.removed is None and (wrong or missing)
-    told = [each.id for each in (upload, instead_of, accepted) if each is not None]
     return KnownFile(
         row.index_name,
         row.identity,
@@ -269,8 +268,13 @@ def _known(connection: Connection, row: Any) -> KnownFile:
         instead_of=instead_of,
         accepted=accepted,
         wrong=said if stands else None,
-        ends=tuple(alarms.ends(connection, set(told))),
+        ends=_ends(connection, None if wrong else upload, instead_of, accepted),
     )
+
+
+def _ends(connection: Connection, *rows: Decision | None) -> tuple[End, ...]:
+    last = [End(row.id, row.completed_ms, row.outcome) for row in rows if row and row.completed_ms is not None]
+    return tuple(alarms.ends(connection, last))
 
 
 def _lost(connection: Connection, rows: Sequence[Decision], known: AbstractSet[tuple[str, str]]) -> list[KnownFile]:
@@ -280,19 +284,9 @@ def _lost(connection: Connection, rows: Sequence[Decision], known: AbstractSet[t
         for row in rows
         if row.outcome == Outcome.DIFFERENT and row.action != ACCEPT
     }
-    return [
-        KnownFile(
-            index,
-            identity,
-            row.project,
-            row.version,
-            row.filename,
-            row.sha256,
-            None,
-            put_by=row,
-            ends=tuple(alarms.ends(connection, [row.id])),
-            lost=True,
-        )
-        for (index, identity), row in last.items()
-        if (index, identity) not in known
-    ]
+    lost = []
+    for (index, identity), row in last.items():
+        if (index, identity) not in known:
+            of = (index, identity, row.project, row.version, row.filename, row.sha256, None)
+            lost.append(KnownFile(*of, put_by=row, ends=_ends(connection, row), lost=True))
+    return lost

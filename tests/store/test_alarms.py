@@ -74,10 +74,13 @@ async def test_what_is_asked_of_a_place(store: Store) -> None:
     await seen(store, None)
     assert (await ask(lambda connection: alarms.wanted(connection, "", ENTRY.identity))).id == 1
     assert await ask(lambda connection: alarms.upload(connection, "", ENTRY.identity)) == 1
-    assert [end.outcome for end in await ask(lambda connection: alarms.ends(connection, [1]))] == [
+    last = [alarms.End(1, NOW * 1000, "different")]
+    assert [end.outcome for end in await ask(lambda connection: alarms.ends(connection, last))] == [
         "stored",
         "different",
     ]
+    alone = [alarms.End(1, NOW * 1000 + 5, "stored")]
+    assert await ask(lambda connection: alarms.ends(connection, alone)) is alone, "the chain is not asked"
 
 
 async def test_what_was_forgotten_is_told_from_the_record(store: Store) -> None:
