@@ -40,7 +40,9 @@ def sentence(ran: Ran) -> str:
     assert (ran.status, ran.stdout) == (1, "")
     assert "Traceback" not in ran.stderr
     lines = [
-        line for line in ran.stderr.splitlines() if not line.startswith(("{", " ", "authproxy: the configuration cannot"))
+        line
+        for line in ran.stderr.splitlines()
+        if not line.startswith(("{", " ", "authproxy: the configuration cannot"))
     ]
     assert len(lines) == 1, ran.stderr
     return lines[0]
