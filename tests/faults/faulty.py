@@ -23,6 +23,7 @@ from tests.peers.proxy import Proxy, proxy
 from tests.peers.pypiserver import Server, pypiserver
 
 TIMEOUTS = {"connect": "1s", "read": "1s", "upload": "2s"}
+DEVPI_TIMEOUTS = {"connect": "2s", "read": "2s", "upload": "4s"}  # a sound upload of 1.5 MB takes it a second
 POLICIES = {"release": {"allow": [{"actions": ["upload", "read"], "packages": ["acme-*"], "create": True}]}}
 AGAIN_WITHIN = 1.0  # seconds after the fault in which a read and an upload pass
 FREE_WITHIN = 10.0  # seconds after the fault in which the index itself is free again
@@ -188,7 +189,7 @@ def before_devpi(folder: Path, server: Devpi) -> Iterator[Scene]:
     with relay(server.address) as between:
         account = {"username": SERVICE, "password": {"file": "backend-password"}}
         backend: dict[str, Any] = {"flavour": "devpi", "url": between.url, "indexes": [name], **account}
-        backend |= {"timeouts": TIMEOUTS, "read_back": True}
+        backend |= {"timeouts": DEVPI_TIMEOUTS, "read_back": True}
         settings = {"backend": backend, "key_policies": POLICIES, "service": (SERVICE, SERVICE_PASSWORD)}
         with proxy(folder / "proxy", between.url, **settings, reads="key") as running:
             key = running.create_key().text

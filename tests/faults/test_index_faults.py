@@ -50,10 +50,11 @@ def test_two_hundred_of_each_before_pypiserver(tmp_path: Path, server: Any, faul
     with before_pypiserver(tmp_path, server) as scene:
         found = two_hundred(scene, fault)
         assert scene.relay.suffered >= RUNS // 2
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.faults
+@pytest.mark.xdist_group("devpi")  # one server for all of them: four at once are more than two cores carry
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_two_hundred_of_each_before_devpi(tmp_path: Path, devpi_server: Devpi, fault: str) -> None:
@@ -61,7 +62,7 @@ def test_two_hundred_of_each_before_devpi(tmp_path: Path, devpi_server: Devpi, f
     with before_devpi(tmp_path, devpi_server) as scene:
         found = two_hundred(scene, fault)
         assert scene.relay.suffered >= RUNS // 2
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.timeout(120)
