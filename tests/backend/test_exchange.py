@@ -64,7 +64,8 @@ def upstream(url: str) -> Upstream:
     return Upstream(url, "pypi.acme.test", "https", read_timeout=0.3, upload_timeout=0.3)
 
 
-async def chunks():
+async def chunks(*, last: bool):
+    assert last
     yield b"bytes"
 
 
