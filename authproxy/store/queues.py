@@ -4,7 +4,7 @@ from authproxy.store.engine import border, database_path
 from authproxy.store.examination import reading
 from authproxy.store.schema import revision
 from authproxy.store.tables import SCHEMA
-from authproxy.store.webhooks import Standing, _standing
+from authproxy.store.webhooks import Standing, standings
 
 
 def standing(url: str) -> list[Standing]:
@@ -14,4 +14,4 @@ def standing(url: str) -> list[Standing]:
     """
     path = database_path(url)
     with border(path), reading(path) as (connection, _):
-        return _standing(connection) if revision(connection, path) == SCHEMA else []
+        return standings(connection) if revision(connection, path) == SCHEMA else []

@@ -1,4 +1,4 @@
-"""What nobody has completed, and what settling found that should not be. It is ended in `uploads` and `removals`."""
+"""What nobody has completed, and what settling found that should not be. It is ended in `outcomes` and `removals`."""
 
 import asyncio
 from collections.abc import Collection

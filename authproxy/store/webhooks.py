@@ -144,7 +144,7 @@ class Webhooks:
 
     async def standing(self) -> list[Standing]:
         """Read how it goes with every webhook that has, or had, something to tell."""
-        return await self._worker.read(_standing)
+        return await self._worker.read(standings)
 
     async def announce(self, *, now: int) -> None:
         """Write an event for every key that has come within 30, 7 or 1 days of its end, once for each of them."""
@@ -207,7 +207,8 @@ def _drop_unknown(connection: Connection, names: Collection[str], now: int) -> N
             _drop_old(connection, queue.name, now)
 
 
-def _standing(connection: Connection) -> list[Standing]:
+def standings(connection: Connection) -> list[Standing]:
+    """Read how it goes with every webhook that has, or had, something to tell, by name."""
     queues = {row.name: row for row in connection.execute(_QUEUES)}
     known = {row.name: row for row in connection.execute(_ALL)}
     return [_standing_of(connection, name, queues.get(name), known.get(name)) for name in sorted({*queues, *known})]

@@ -95,7 +95,10 @@ class Worker:
 
 
 def started(number: int, work: Work, foreign: Iterable[Any]) -> Worker:
-    """Fork a worker. `foreign` are sockets and selectors of the supervisor that it has no part in."""
+    """Fork a worker. `foreign` are sockets and selectors of the supervisor that it has no part in.
+
+    Raises OSError where the system has no room for one.
+    """
     here, there = socket.socketpair()
     _flush()
     # A signal between the fork and the worker's own handlers would run the supervisor's in it.
@@ -105,6 +108,10 @@ def started(number: int, work: Work, foreign: Iterable[Any]) -> Worker:
         if pid == 0:
             here.close()
             _become(number, there, work, foreign)
+    except OSError:
+        here.close()
+        there.close()
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     there.close()

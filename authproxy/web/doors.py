@@ -69,6 +69,7 @@ class Doors:
                 clients = [list(given.clients) for _ in range(shares)]
             elif isinstance(config.listen, UnixAddress):
                 one, place = _unix(config.listen, config.socket_mode)
+                undo.callback(place.clear)
                 clients = [[one] for _ in range(shares)]
             else:
                 clients = _tcp(config.listen, "listen", shares)

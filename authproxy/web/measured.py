@@ -4,10 +4,10 @@ No request pays for any of it. What is a part of a whole where several processes
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -15,8 +15,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from authproxy.web.parts import Parts
-
-PROCESS: Final = "process"
 
 
 class Measured(Collector):
@@ -88,7 +86,17 @@ def _room(folder: Path) -> Iterator[Metric]:
         )
 
 
+class OwnProcess(ProcessCollector):
+    """What the system says of this process, also where /proc shows processes alone (`ProcSubset=pid` in our unit).
+
+    The collector's own way to the time of the boot is /proc/stat, and without that time it shows nothing at all.
+    """
+
+    def _boot_time(self) -> float:
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def show_also(registry: CollectorRegistry, parts: Callable[[], Parts], under_way: Callable[[], int]) -> None:
     """Show the state of a proxy beside its counts, and what the system says of this process."""
     registry.register(Measured(parts, under_way))
-    ProcessCollector(registry=registry)
+    OwnProcess(registry=registry)

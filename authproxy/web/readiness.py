@@ -34,7 +34,7 @@ PATIENCE: Final = 10.0
 TRIED: Final = 64 * 1024
 MIB: Final = 1 << 20
 
-STORE, SPOOL, INDEX, MASTER_KEY = WHAT = ("store", "spool", "index", "master-key")
+STORE, SPOOL, INDEX, MASTER_KEY = ("store", "spool", "index", "master-key")
 
 NO_ANSWER: Final = "it does not answer, the log says why"
 LOST: Final = "the database cannot be reached, the log says why"

@@ -101,7 +101,8 @@ class Seat:
             self._writer.write(json.dumps(words).encode() + b"\n")
 
     async def _listen(self, reader: asyncio.StreamReader, gone: Callable[[], object]) -> None:
-        with contextlib.suppress(OSError):
+        # A line with what is no answer on it (half of one, where the supervisor gave up telling it) is lost, too.
+        with contextlib.suppress(OSError, ValueError, IndexError):
             while line := await reader.readline():
                 answer = self._asked.popleft()
                 if not answer.done():

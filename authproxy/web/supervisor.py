@@ -128,7 +128,24 @@ class Supervisor:
             if place.due is not None and place.due <= now:
                 place.due = None
                 foreign = [wakeup, *(each.line for each in self._workers())]
-                place.worker = started(place.number, self._work(self._config), foreign)
+                try:
+                    place.worker = started(place.number, self._work(self._config), foreign)
+                except OSError as exc:
+                    self._put_off(place, exc)
+
+    def _put_off(self, place: _Place, exc: OSError) -> None:
+        """Try again later where the system has no room for another process: those that serve go on meanwhile."""
+        extra = {"worker": place.number + 1, "trouble": exc.strerror, "restart_in": self._pause(place)}
+        log.error("a worker could not be started", extra=extra)
+        if not self._begun:
+            self._status = 1
+            self._end()
+
+    def _pause(self, place: _Place) -> float:
+        """Say when the next one is started; return in how many seconds that is."""
+        pause = PAUSES[min(place.deaths, len(PAUSES) - 1)]
+        place.deaths, place.due = place.deaths + 1, time.monotonic() + pause
+        return pause
 
     def _hear(self, worker: Worker) -> None:
         for word in worker.words():
@@ -190,12 +207,9 @@ class Supervisor:
         self._replace(place, worker, status)
 
     def _replace(self, place: _Place, worker: Worker, status: int) -> None:
-        now = time.monotonic()
-        if now - worker.started > STEADY:
+        if time.monotonic() - worker.started > STEADY:
             place.deaths = 0
-        pause = PAUSES[min(place.deaths, len(PAUSES) - 1)]
-        place.deaths, place.due = place.deaths + 1, now + pause
-        extra = {"worker": worker.number + 1, "pid": worker.pid, "status": status, "restart_in": pause}
+        extra = {"worker": worker.number + 1, "pid": worker.pid, "status": status, "restart_in": self._pause(place)}
         log.error("a worker has ended, another takes its place", extra=extra)
         self._metrics.deaths.inc()
         self._service.status(self._told())

@@ -3,6 +3,7 @@
 Each worker speaks as a real one does, and serves one byte, its number, to whoever connects.
 """
 
+import errno
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from authproxy.config import Address, Config, load
 from authproxy.web import supervisor
-from authproxy.web.crew import Work
+from authproxy.web.crew import Work, Worker
 from authproxy.web.doors import Doors
 from authproxy.web.service import Service
 from authproxy.web.supervisor import Supervisor
@@ -104,9 +105,22 @@ def deaf_to_reloads(doors: Doors, number: int, line: socket.socket) -> int:
     return 0
 
 
+def scarce(started: Callable[..., Worker]) -> Callable[..., Worker]:
+    """Have no room for the second worker, twice."""
+    refused: list[int] = []
+
+    def start(number: int, *others: object) -> Worker:
+        if number == 1 and len(refused) < 2:
+            refused.append(number)
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return started(number, *others)
+
+    return start
+
+
 CASES: dict[str, Callable[[Doors, int, socket.socket], int]] = {
     each.__name__: each for each in (well, dies_at_start, dies_ever_after, first_cannot, hangs, stays, deaf_to_reloads)
-}
+} | {"no_room_at_first": well}
 
 
 def main() -> int:
@@ -118,6 +132,8 @@ def main() -> int:
     )
     supervisor.PAUSES = (0.0, 0.1, 0.2)  # type: ignore[misc]
     supervisor.SILENCE = supervisor.SPARE = supervisor.RELOADED = 1.0  # type: ignore[misc]
+    if sys.argv[1] == "no_room_at_first":
+        supervisor.started = scarce(supervisor.started)
     config = load(file)
     config = replace(
         config, workers=2, limits=replace(config.limits, upload_deadline=1), listen=Address("127.0.0.1", 0)

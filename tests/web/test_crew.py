@@ -1,15 +1,18 @@
 """Forking a worker and hearing it. It is done in a process of its own: a fork of the tests would run their threads' locks."""
 
+import errno
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from authproxy.web.crew import Wakeup, Worker
+from authproxy.web.crew import Wakeup, Worker, started
 from authproxy.web.seat import LINE_LIMIT
 
 
@@ -111,6 +114,21 @@ def test_a_worker_is_a_process_of_its_own() -> None:
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(ran.stdout) == [["ready"], ["fine"], {"0": 7, "1": 1, "2": -signal.SIGTERM}, True]
     assert "a defect" in ran.stderr
+
+
+def test_a_fork_that_fails_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No descriptor, or a supervisor that tries again and again would have none left; and no signal stays blocked."""
+
+    def no_room() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", no_room)
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    with pytest.raises(BlockingIOError):
+        started(0, lambda _number, _line: 0, [])
+    assert len(list(descriptors.iterdir())) == before
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_signal_ends_the_wait() -> None:

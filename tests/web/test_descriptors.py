@@ -101,6 +101,17 @@ async def test_what_asyncio_repeats_is_told_once(caplog: pytest.LogCaptureFixtur
     assert len(caplog.records) == 4
 
 
+def test_a_limit_that_may_not_be_raised_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox that forbids the call keeps no server from starting."""
+
+    def forbidden(*_: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", forbidden)
+    assert raise_limit() == 1024
+
+
 async def test_an_idle_connection_makes_room_and_a_busy_one_stays(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,16 @@ def test_the_file_of_another_is_left_at_the_end(config: Config, tmp_path: Path, 
     assert path.is_socket()
 
 
+def test_a_start_that_fails_leaves_no_file(config: Config, tmp_path: Path) -> None:
+    """Where the port of metrics is taken, nobody finds a socket behind which nobody is."""
+    path = tmp_path / "s"
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        where = replace(at(config, path), metrics=Address(LOOPBACK, taken.getsockname()[1]))
+        with pytest.raises(CannotListen):
+            Doors.open(where)
+    assert not path.exists()
+
+
 def test_a_worker_leaves_the_file_to_the_others(config: Config, tmp_path: Path, opened) -> None:
     """They serve it still."""
     path = tmp_path / "a.sock"

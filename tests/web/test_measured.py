@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
-from authproxy.web.measured import Measured, show_also
+from authproxy.web.measured import Measured, OwnProcess, show_also
 from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.recording import RecordingIndex
@@ -78,3 +78,12 @@ async def test_a_folder_that_is_gone_is_no_room_and_no_error(running: Running, t
     assert registry.get_sample_value("authproxy_spool_free_bytes") is None
     assert registry.get_sample_value("authproxy_requests_under_way") == 3
     assert registry.get_sample_value("process_open_fds") > 3
+
+
+def test_the_process_is_shown_where_proc_has_processes_alone(tmp_path: Path) -> None:
+    """As under our unit: no time of the boot is to be read there, and the process began when it did all the same."""
+    (tmp_path / "self").symlink_to("/proc/self")
+    shown = {each.name: each.samples[0].value for each in OwnProcess(proc=str(tmp_path), registry=None).collect()}
+    usual = {each.name: each.samples[0].value for each in ProcessCollector(registry=None).collect()}
+    assert shown.keys() == usual.keys()
+    assert abs(shown["process_start_time_seconds"] - usual["process_start_time_seconds"]) < 5

@@ -95,6 +95,18 @@ async def test_a_supervisor_that_has_gone_is_noticed(line: Line) -> None:
     line.seat.ready("x")
 
 
+@pytest.mark.parametrize(
+    "said", [b'[["a_reads", "Rea[]\n', b"[]\n[]\n"], ids=["half an answer", "one that nobody asked for"]
+)
+async def test_a_line_that_cannot_be_understood_is_none(line: Line, said: bytes) -> None:
+    """The worker ends as it does without a supervisor: it would not notice the end of this one, either."""
+    asked = asyncio.create_task(line.seat.total())
+    await line.heard()
+    line.writer.write(said)
+    await asyncio.wait_for(line.gone.wait(), 5)
+    asked.cancel()
+
+
 async def test_its_last_words_are_its_counts(line: Line) -> None:
     """What it counted since the last sign of life is not lost with it."""
     await line.seat.leave()

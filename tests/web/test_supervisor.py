@@ -90,6 +90,16 @@ def test_a_queue_that_nobody_comes_back_to_is_given_up(tmp_path: Path) -> None:
         assert answers(program, 30) == {"0"}
 
 
+def test_where_there_is_no_room_for_another_process_those_that_serve_go_on(tmp_path: Path) -> None:
+    """A fork that fails (a limit, no memory) is tried again, and ends nobody."""
+    with supervised(tmp_path, "no_room_at_first") as program:
+        wait_until(lambda: ready(program), program)
+        assert program.output().count("a worker could not be started") == 2
+        assert answers(program, 40) == {"0", "1"}
+        program.signal(signal.SIGTERM)
+        assert program.wait(PATIENCE) == 0
+
+
 def test_the_pauses_are_bounded() -> None:
     """A worker that could start again is not missed for long, and one that cannot takes no core."""
     assert PAUSES[0] == 0

@@ -5,7 +5,7 @@ from typing import Final
 
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
 from authproxy.cli.checkup.masters import check_masters
-from authproxy.cli.output import moment
+from authproxy.cli.output import counted, moment
 from authproxy.config import Config
 from authproxy.config.databases import is_postgres
 from authproxy.store import SchemaError, StoreBusy, StoreError
@@ -167,18 +167,18 @@ def _keys(census: Census) -> Iterator[Finding]:
     if census.ending.count:
         yield warning(
             "keys",
-            f"{_counted(census.ending.count, 'key')} will end within {SOON // DAY} days: {_named(census.ending)}",
+            f"{counted(census.ending.count, 'key')} will end within {SOON // DAY} days: {_named(census.ending)}",
             "ask the owners whether they are in use still, and make new ones in time: `authproxy key create`",
         )
     if census.endless.count:
         yield warning(
             "keys",
-            f"{_counted(census.endless.count, 'key')} will never end: {_named(census.endless)}",
+            f"{counted(census.endless.count, 'key')} will never end: {_named(census.endless)}",
             "make new ones that do (`authproxy key create --expires 90d`) and revoke these",
         )
     if not (census.ending.count or census.endless.count):
         yield ok(
-            "keys", f"{_counted(census.live, 'live key')}: each has an end, and none ends within {SOON // DAY} days"
+            "keys", f"{counted(census.live, 'live key')}: each has an end, and none ends within {SOON // DAY} days"
         )
 
 
@@ -187,7 +187,7 @@ def _policies(config: Config, census: Census) -> Iterator[Finding]:
     lost = {name: count for name, count in census.policies.items() if name not in known}
     unused = [name for name in known if name not in census.policies]
     if lost:
-        named = ", ".join(f"'{name}' ({_counted(count, 'key')})" for name, count in lost.items())
+        named = ", ".join(f"'{name}' ({counted(count, 'key')})" for name, count in lost.items())
         yield warning(
             "policies",
             f"live keys name key policies that the configuration does not have, so they may do nothing: {named}",
@@ -200,8 +200,4 @@ def _policies(config: Config, census: Census) -> Iterator[Finding]:
             "make a key under it, or take it out: what nobody needs is one more thing that a new key could be given",
         )
     if not lost and not (unused and census.live):
-        yield ok("policies", f"the configuration has {_counted(len(known), 'key policy', 'key policies')}")
-
-
-def _counted(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+        yield ok("policies", f"the configuration has {counted(len(known), 'key policy', 'key policies')}")

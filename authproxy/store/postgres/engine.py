@@ -13,6 +13,7 @@ from typing import Final
 import asyncpg
 from asyncpg import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from authproxy.config.databases import PostgresAddress, SslMode, read_postgres
@@ -22,6 +23,9 @@ from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
 CONNECT_SECONDS: Final = 3.0
 # Longer than any statement of ours takes, waiting for other replicas' commits included, as SQLite's busy timeout is.
 STATEMENT_SECONDS: Final = 5.0
+# Seconds that a server is given beyond that to say so: of two clocks set alike ours is the first, and a server that
+# only waits for a lock (busy) would be taken for one that is away (lost), its connections thrown out with it.
+SAYING_SO: Final = 1.0
 # Seconds after which a server ends our transaction where we have gone silent in it: else its lock would stand until TCP
 # gives up, and no replica could write.
 IDLE_SECONDS: Final = 10
@@ -93,7 +97,7 @@ async def connect(login: Login, purpose: str, seconds: float = STATEMENT_SECONDS
         database=address.database,
         ssl=_tls(address),
         timeout=CONNECT_SECONDS,
-        command_timeout=seconds,
+        command_timeout=seconds + SAYING_SO,
         server_settings={
             "application_name": f"authproxy {purpose}",
             "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
@@ -146,9 +150,10 @@ def border(login: Login) -> Iterator[None]:
         raise
     except DBAPIError as exc:
         raise translated(exc.orig, login) from exc
+    except NoConnectionFree as exc:
+        raise StoreBusy(f"{login} is slow: all connections of this program wait for it, try again") from exc
     except (SQLAlchemyError, OverflowError, UnicodeError) as exc:
-        kind = StoreBusy if isinstance(exc, TimeoutError) or type(exc).__name__ == "TimeoutError" else StoreError
-        raise kind(f"{login} was asked something it cannot answer: {type(exc).__name__}") from exc
+        raise StoreError(f"{login} was asked something it cannot answer: {type(exc).__name__}") from exc
     except Exception as exc:
         if not _is_foreign(exc):
             raise

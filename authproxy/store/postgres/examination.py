@@ -5,16 +5,15 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from authproxy.store.errors import SchemaError
 from authproxy.store.examination import Census, census
 from authproxy.store.postgres.engine import Login
-from authproxy.store.postgres.schema import require_readable, within
+from authproxy.store.postgres.schema import usable, within
 from authproxy.store.postgres.worker import CONNECTIONS
 from authproxy.store.schema import revision
 from authproxy.store.settling import count_alarms
 from authproxy.store.tables import SCHEMA
 from authproxy.store.verification import Walk
-from authproxy.store.webhooks import Standing, _standing
+from authproxy.store.webhooks import Standing, standings
 
 _ABOUT: Final = text("""
     SELECT current_setting('server_version'), current_setting('fsync') = 'on',
@@ -60,7 +59,7 @@ async def examine_there(server: Login, *, now: int, horizon: int) -> ServerSeen:
             encrypted,
             free,
             found,
-            _usable(connection, server),
+            usable(connection, server),
             census(connection, now, horizon) if current else None,
             _young(connection) if current else None,
             count_alarms(connection) if current else 0,
@@ -71,19 +70,11 @@ async def examine_there(server: Login, *, now: int, horizon: int) -> ServerSeen:
 
 async def standing_there(server: Login) -> list[Standing]:
     """Read how it goes with every webhook that has, or had, something to tell; nothing of another schema."""
-    return await within(server, lambda connection: _standing(connection) if _current(connection, server) else [])
+    return await within(server, lambda connection: standings(connection) if _current(connection, server) else [])
 
 
 def _current(connection: Connection, server: Login) -> bool:
     return revision(connection, server) == SCHEMA
-
-
-def _usable(connection: Connection, server: Login) -> bool:
-    try:
-        require_readable(connection, server)
-    except SchemaError:
-        return False
-    return True
 
 
 def _young(connection: Connection) -> str | None:

@@ -31,7 +31,6 @@ OLDEST: Final = 140_000
 _VERSION: Final = text("SELECT current_setting('server_version_num')::int")
 _NOTE: Final = "authproxy works on this from schema "
 _READABLE: Final = text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')")
-_STANDBY: Final = text("SELECT pg_is_in_recovery()")
 
 # What SQLite does of itself, or by asking the file.
 _ONLY_HERE: Final = (

@@ -110,6 +110,7 @@ class Sentinel:
         connection, self._connection = self._connection, None
         self._believed_until = float("-inf")
         if connection is not None:
+            connection.remove_termination_listener(self.heard)  # it is no news, and would make the next try hurry
             try:
                 await connection.close(timeout=1)
             except Exception:  # noqa: BLE001 - it is gone either way
@@ -123,17 +124,19 @@ class Sentinel:
                     if self._connection is None:
                         await self._connect()
                     await self._ask()
-            except StoreError as exc:
-                if not lost:
+            except Exception as exc:
+                if not lost and isinstance(exc, StoreError):
                     log.warning("the store does not answer, what is remembered of keys is not used",
                                 extra={"trouble": str(exc)})  # fmt: skip
+                elif not lost:  # a defect must not leave this run without its lock for good
+                    log.exception("the store could not be asked")
                 lost = True
                 await self._drop()
+                self._wake.clear()  # by what ended it: the next try comes after a pause
             else:
                 if lost:
                     log.warning("the store answers again")
                 lost = False
-            self._wake.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), RETRY if lost else ASK_EVERY)
 
@@ -145,13 +148,12 @@ class Sentinel:
         async with self._asking:
             asked = asyncio.get_running_loop().time()
             self._heard = False
+            self._wake.clear()  # before it is asked: who tells meanwhile is not kept waiting for the next time
             found = await connection.fetchval(_GENERATION, timeout=LEASE)
         self._generation = int(found)
         self._answered = asked
         # Whoever told of a change while the answer was on its way may have told of a later one.
         self._believed_until = float("-inf") if self._heard else asked + LEASE
-        if self._heard:
-            self._wake.set()
 
     def heard(self, *_: object) -> None:
         """Believe nothing until the server was asked again: a key has changed, or the connection is gone."""

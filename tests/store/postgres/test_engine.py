@@ -97,6 +97,29 @@ async def test_what_was_asked_is_not_shown(server_login: Login) -> None:
     await engine.dispose()
 
 
+async def test_who_waits_for_a_lock_is_told_by_the_server(server_login: Login) -> None:
+    """It is busy, not away: it says so itself, before anybody gives it up."""
+    first, second = [await connect(server_login, "tests", 0.2) for _ in range(2)]
+    await first.execute("SELECT pg_advisory_lock(1)")
+    for _ in range(5):
+        with pytest.raises(StoreBusy, match="held by another program"), border(server_login):
+            await second.execute("SELECT pg_advisory_lock(1)")
+    await first.close()
+    await second.close()
+
+
+async def test_where_all_connections_wait_nobody_asked_anything_wrong(
+    server_login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds none free is told to try again."""
+    monkeypatch.setattr("authproxy.store.postgres.engine.STATEMENT_SECONDS", 0.1)
+    engine = engine_on(server_login, "tests", 1)
+    with pytest.raises(StoreBusy, match="is slow: all connections of this program"), border(server_login):
+        async with engine.connect(), engine.connect():
+            pass
+    await engine.dispose()
+
+
 async def test_commits_are_on_disk_when_they_are_acknowledged(server_login: Login) -> None:
     """Whatever the server's own setting; a stricter one stays."""
     connection = await connect(server_login, "tests")

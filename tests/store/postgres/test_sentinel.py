@@ -8,7 +8,7 @@ import pytest
 
 from authproxy.store import BUSY, FileBusy, FileUnsettled, Store, StoreLost
 from authproxy.store.postgres import sentinel
-from authproxy.store.postgres.engine import Login
+from authproxy.store.postgres.engine import Login, connect
 from authproxy.store.postgres.sentinel import number_of
 from tests.peers.postgres import Postgres, PostgresServer, said
 from tests.store.samples import ANY, ENTRY, ID, KEY, NOW, admitted, generation
@@ -52,6 +52,35 @@ async def test_a_change_is_heard_at_once(store: Store, other: Store) -> None:
     assert store.generation() is BUSY, "what was known is not believed any more"
     assert await soon(lambda: other.generation() != before) < 0.3
     assert await generation(store) == await generation(other) == before + 1
+
+
+async def test_who_tells_while_it_asks_is_not_kept_waiting(
+    store: Store, server_login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer may be older than what was told: it is asked again at once, and not when it would be anyway."""
+    monkeypatch.setattr(sentinel, "ASK_EVERY", 60.0)
+    before, run = await generation(store), store._run
+    outside = await connect(server_login, "tests")
+    async with outside.transaction():
+        await outside.execute("LOCK TABLE meta IN ACCESS EXCLUSIVE MODE")
+        run.heard()
+        await soon(lambda: not run._heard)  # it asks, and waits for the lock
+        run.heard()
+    await soon(lambda: store.generation() == before)
+    await outside.close()
+
+
+async def test_a_defect_does_not_end_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody has foreseen is in the log, with a new connection behind it: or this run would be dead for good."""
+    before, broken = await generation(store), store._run._connection
+    monkeypatch.setattr(sentinel, "_GENERATION", "SELECT NULL")  # and None is no number
+    store._run.heard()
+    await soon(lambda: "the store could not be asked" in caplog.text)
+    monkeypatch.undo()
+    await soon(lambda: store.generation() == before)
+    assert store._run._connection is not broken
 
 
 async def test_what_is_not_heard_is_not_believed_for_a_second(store: Store, other: Store, server_login: Login) -> None:
