@@ -36,7 +36,9 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_bodiless",
         "_choked",
+        "_early",
         "_error",
+        "_given",
         "_headers",
         "_keep",
         "_loop",
@@ -71,6 +73,8 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._size = 0  # of the pieces; of the head, while it comes
         self._paused = self._whole = self._keep = False
+        self._given = True  # whether all of the body was written; `send` says no until it was
+        self._early = False
         self._error: Exception | None = None
         self.heard = False
         self.status = 0
@@ -117,10 +121,18 @@ class Connection(asyncio.Protocol):
         return self._headers, complete
 
     async def _out(self, body: AsyncIterator[bytes]) -> bool:
+        self._given = False
         async for piece in body:
+            if self._headers is not None:  # came while the piece was fetched; the transport may be closed by now
+                return False
+            if self._error is not None:
+                raise self._error
             self._transport.write(piece)
             if not await self._taken():
                 return False
+        if self._error is not None:
+            raise self._error
+        self._given = True
         self._transport.set_write_buffer_limits(0)  # from here on choked means that something is left
         return await self._taken()
 
@@ -128,7 +140,7 @@ class Connection(asyncio.Protocol):
         """Wait until the kernel has room for more; say whether it has, and no answer was first."""
         while self._headers is None and (self._choked or self._error is not None):
             await self._more()
-        return self._headers is None or not self._choked
+        return not self._early
 
     async def piece(self) -> bytes:
         """Return what is here of the body, empty after its end. Raises Broken, TimeoutError."""
@@ -259,6 +271,7 @@ class Connection(asyncio.Protocol):
             self._pairs, self._reason = [], b""
             return
         self._headers = CIMultiDict(self._pairs)
+        self._early = not self._given or self._choked
         self._size = 0
         if self._bodiless:
             self._end()

@@ -59,6 +59,7 @@ class Spool:
         self._file: BinaryIO | None = None
         self._hash = hashlib.sha256()
         self._writing: asyncio.Future[None] | None = None
+        self._freeing: asyncio.Future[None] | None = None
         self.size = 0
 
     async def __aenter__(self) -> Self:
@@ -69,8 +70,9 @@ class Spool:
     ) -> None:
         # The worker may still be writing when a refusal or a closed connection ends the upload: closing its
         # descriptor under it could hand the number to another file.
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
+        busy = [each for each in (self._writing, self._freeing) if each is not None]
+        if busy:
+            await asyncio.wait(busy)
         if self._file is not None:
             self._file.close()
         self._pieces, self._kept = [], b""
@@ -171,7 +173,8 @@ class Spool:
         for at in range(0, self.size, BATCH):
             yield await loop.run_in_executor(None, os.pread, number, BATCH, at)
             if last and at % GIVE_BACK == GIVE_BACK - BATCH:
-                await loop.run_in_executor(None, _let_go, number, at + BATCH - GIVE_BACK)
+                self._freeing = loop.run_in_executor(None, _let_go, number, at + BATCH - GIVE_BACK)
+                await asyncio.shield(self._freeing)
 
     def reader(self) -> BinaryIO:
         """Open the bytes as a seekable binary file, for one reader at a time; closing it leaves the spool as it is."""

@@ -62,9 +62,9 @@ class Yeses:
 
     def _name(self, request: BaseRequest) -> bytes:
         # No two requests are written alike here: the parser lets no line feed into any of these, and no space into the
-        # first three.
-        version = request.version
-        asked = f"{request.remote} {version.major}.{version.minor} {request.method} {request.raw_path}"
+        # first three. Who sent it is whom a PROXY protocol header names, where there is one (`head.peer_of`).
+        version, named = request.version, getattr(request.protocol, "origin", None)
+        asked = f"{named or request.remote} {version.major}.{version.minor} {request.method} {request.raw_path}"
         lines = [asked.encode("utf-8", "surrogateescape")]
         for pair in request.raw_headers:
             lines += pair

@@ -3,10 +3,14 @@
 import asyncio
 import select
 import socket
+import struct
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any
 
 import pytest
+import uvloop
 
 from authproxy.backend.pool import Answer, Pool, Unreached
 from tests.peers.ports import LOOPBACK, reserved_port
@@ -108,6 +112,49 @@ async def test_an_answer_before_the_end_is_known_as_one_and_the_index_hears_the_
     if count == 500:
         assert not complete
         assert len(given) < 500
+
+
+def answers_and_goes(answer: bytes, *, resets: bool) -> Callable[[socket.socket], None]:
+    """An index that takes a part at its pace, answers whole, and is gone while the rest is still being fetched."""
+
+    def serve(taken: socket.socket) -> None:
+        seen = 0
+        while seen < 350_000:
+            seen += len(taken.recv(65536))
+        taken.sendall(answer)
+        if resets:
+            time.sleep(0.05)  # else the answer goes with it
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            taken.shutdown(socket.SHUT_WR)
+            time.sleep(0.3)
+
+    return serve
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("resets", [False, True], ids=["ends", "resets"])
+@pytest.mark.parametrize("status", [200, 413])
+def test_an_index_that_answers_and_goes_has_not_had_all(loop: Any, resets: bool, status: int) -> None:
+    """Whatever a transport does with what is written to it after its end: asyncio drops it, uvloop raises."""
+
+    async def slowly() -> AsyncGenerator[bytes, None]:
+        for _ in range(15):
+            await asyncio.sleep(0.02)
+            yield PIECE
+
+    async def run() -> tuple[int, bool]:
+        answer = f"HTTP/1.1 {status} Said\r\nContent-Length: 2\r\n\r\nok".encode()
+        with an_index(answers_and_goes(answer, resets=resets)) as (url, done):
+            async with opened(url) as pool, aclosing(slowly()) as body:
+                answered, complete = await pool.send("/", {"Host": "x", "Content-Length": "1500000"}, body)
+                async with answered:
+                    assert await answered.within(100) == b"ok"
+            await done
+        return answered.status, complete
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(run()) == (status, False)
 
 
 async def test_an_index_that_takes_nothing_is_given_up() -> None:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from contextlib import closing
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from authproxy.web.doors import CannotListen
 from authproxy.web.entrance import Tls
 from authproxy.web.preface import SIGNATURE
 from tests.peers.recording import RecordingIndex
-from tests.peers.wire import get
+from tests.peers.wire import basic, get
 from tests.web.conftest import Running
 
 CLIENT = "192.0.2.7"
@@ -213,3 +214,23 @@ async def test_a_machine_without_descriptors_takes_connections_again(
         await asyncio.to_thread(second.sendall, V1 + READ)
         assert (await asyncio.to_thread(second.recv, 100)).startswith(b"HTTP/1.1 404")
     assert "no connection can be taken" in caplog.text
+
+
+HERE = {"allow": [{"actions": ["read"], "packages": ["*"]}], "networks": ["10.1.0.0/16"]}
+FORWARD = BEHIND | {"reads": "key", "key_policies": {"install": HERE}}
+FORWARD |= {"trusted_proxies": ["127.0.0.1", "10.0.0.0/8"]}
+
+
+@pytest.mark.parametrize("running", [FORWARD], indirect=True, ids=["forward auth behind a balancer"])
+async def test_a_yes_is_said_again_to_whom_it_was_said(running: Running) -> None:
+    """And to nobody else whose header names another client: neither from outside of the key's networks, nor at all."""
+    asked = [("X-Original-Method", "GET"), ("X-Original-URI", "/simple/acme-core/")]
+    question = get("/-/auth", [("Authorization", basic("__token__", await running.key("install"))), *asked])
+
+    async def status(client: str) -> int:
+        header = SIGNATURE + b"\x21\x11\x00\x0c" + ip_address(client).packed + bytes([127, 0, 0, 1, 0, 1, 0, 2])
+        answer = await asyncio.to_thread(say, running.address, header + question)
+        return int(answer.split()[1])
+
+    assert [await status(client) for client in ("10.2.0.9", "10.1.0.1", "10.1.0.1")] == [403, 200, 200]
+    assert [await status(client) for client in ("10.2.0.9", "203.0.113.9")] == [403, 403]

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import resource
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,36 @@ async def test_the_last_reader_leaves_the_disk_its_room(tmp_path: Path) -> None:
         assert os.fstat(spool._file.fileno()).st_blocks * 512 >= len(content)
         assert b"".join([chunk async for chunk in spool.chunks(last=True)]) == content
         assert os.fstat(spool._file.fileno()).st_blocks * 512 < GIVE_BACK
+
+
+async def test_who_is_cut_off_leaves_no_hole_in_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is closed only after its room was given back: its number would be another's by then."""
+    begun, go_on, holes = threading.Event(), threading.Event(), []
+
+    def slow(number: int, *_: object) -> None:
+        begun.set()
+        go_on.wait(10)
+        holes.append(os.fstat(number).st_ino)
+
+    monkeypatch.setattr(fcntl, "ioctl", slow)
+
+    async def upload() -> None:
+        async with await filled(Spool(tmp_path, memory=0), bytes(GIVE_BACK + 1)) as spool:
+            assert spool._file is not None
+            mine.append(os.fstat(spool._file.fileno()).st_ino)
+            async for _ in spool.chunks(last=True):
+                pass
+
+    mine: list[int] = []
+    task = asyncio.create_task(upload())
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    assert not task.done(), "it waits for its thread"
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert holes == mine
 
 
 async def test_a_file_system_without_holes_keeps_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
