@@ -77,7 +77,7 @@ class Backend:
         self._observe = observe
         self.flavour = flavour
         self._reading = Pool(upstream.url, upstream.connect_timeout, upstream.read_timeout)
-        # An index is silent while it deletes, or copies a release: as long as it may take for an upload.
+        # An index is silent while it stores a large file, deletes, or copies a release: as long as an upload may take.
         self._changing = Pool(upstream.url, upstream.connect_timeout, upstream.upload_timeout)
         outside = flavour.outside(upstream.public_scheme, upstream.public_host)
         self._forwarded = {"Host": upstream.public_host, **outside}
@@ -193,7 +193,7 @@ class Backend:
             with Exchange(Kind.UPLOAD, self._observe) as exchange:
                 headers |= exchange.headers
                 async with asyncio.timeout(self.upstream.upload_timeout), aclosing(body()) as sent:
-                    answer, complete = await self._reading.send(self.flavour.target(index), headers, sent)
+                    answer, complete = await self._changing.send(self.flavour.target(index), headers, sent)
                     async with answer:
                         text = await answer.within(ANSWER_LIMIT) or b""
                 exchange.status = answer.status

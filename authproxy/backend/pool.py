@@ -125,7 +125,11 @@ class Pool:
             connection = await self._opened()
         except OSError as exc:  # TimeoutError is one
             raise Unreached("the index cannot be reached") from exc
-        connection.ends_by_reset()
+        try:
+            connection.ends_by_reset()
+        except OSError as exc:
+            connection.abort()
+            raise Unreached("the index cannot be reached") from exc
         found, complete = await connection.send(request, body)
         return Answer(connection, found, Connection.abort), complete
 

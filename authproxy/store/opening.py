@@ -32,5 +32,9 @@ async def opened_file(path: Path, watched: Watched) -> tuple[FileWorker, FileWat
     return worker, watch, run
 
 
-def _number(path: Path) -> int:
-    return path.stat().st_ino
+def _number(path: Path) -> int | None:
+    """Tell the file from another one of its name; None: there is none at this moment."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None

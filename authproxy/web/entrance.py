@@ -13,6 +13,8 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from authproxy.config import Config, TlsFiles
 from authproxy.config.listening import expiry_of, pair_of
 from authproxy.web.countings import TlsMetrics
+from authproxy.web.descriptors import Room
 from authproxy.web.doors import BACKLOG, CannotListen
 from authproxy.web.head import Address, address_at, within
 from authproxy.web.preface import Malformed, Preface
@@ -83,6 +86,19 @@ class Server(Protocol):
         ...
 
 
+class _Coming:
+    """A connection before HTTP. Nothing is asked on it yet, so it makes room for others as one that waits."""
+
+    is_waiting = True
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def abort(self) -> None:
+        """End at once."""
+        self._task.cancel()
+
+
 class _Cut(Exception):
     """This connection ends. The text says why."""
 
@@ -90,8 +106,9 @@ class _Cut(Exception):
 class Entrance:
     """The listening sockets of one process, from `open` to `close`."""
 
-    def __init__(self, server: Server, config: Callable[[], Config], tls: Tls) -> None:
+    def __init__(self, server: Server, config: Callable[[], Config], tls: Tls, room: Room) -> None:
         self._server = server
+        self._room = room
         self._config = config
         self._tls = tls
         self._servers: list[tuple[socket.socket, asyncio.Server]] = []
@@ -147,7 +164,15 @@ class Entrance:
             connection.settimeout(0)
             task = loop.create_task(self._let_in(connection, peer))
             self._coming.add(task)
-            task.add_done_callback(self._coming.discard)
+            coming = _Coming(task)
+            self._room.take(coming, coming)
+            task.add_done_callback(partial(self._is_in, coming, connection))
+
+    def _is_in(self, coming: _Coming, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        self._coming.discard(task)
+        self._room.leave(coming)
+        if task.cancelled():  # it made room for another, perhaps before its first step
+            cut(connection)
 
     def _try_again(self, door: socket.socket) -> None:
         if door in self._doors:
@@ -192,7 +217,8 @@ class Entrance:
 def cut(connection: socket.socket) -> None:
     """End a connection at once."""
     if connection.family != socket.AF_UNIX:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        with suppress(OSError):  # whoever had it has closed it
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     connection.close()
 
 

@@ -116,19 +116,19 @@ class ProxyServer(Server):
             max_line_size=LINE,
             read_bufsize=READ_AHEAD,
         )
-        self._room = Room(room_of(raise_limit()))
+        self.room = Room(room_of(raise_limit()))
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Let a connection in; past what there are descriptors for, an idle one leaves."""
         super().connection_made(handler, transport)
         if isinstance(handler, Protocol):
-            self._room.take(handler, transport)
+            self.room.take(handler, transport)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Forget a connection."""
         super().connection_lost(handler, exc)
         if isinstance(handler, Protocol):
-            self._room.leave(handler)
+            self.room.leave(handler)
 
     def __call__(self, origin: Address | None = None) -> RequestHandler:
         """Make the protocol of one connection."""
@@ -163,7 +163,7 @@ async def listening(
         stack.push_async_callback(runner.cleanup)
         opened = doors() if doors is not None else Doors.open(config)
         stack.callback(opened.close, clear=seat is None)
-        entrance = Entrance(server, lambda: app.parts.config, tls)
+        entrance = Entrance(server, lambda: app.parts.config, tls, server.room)
         await entrance.open(opened.share(number))
         tls.follow(app.parts.metrics.registry)
         await _show_metrics(stack, opened, app, seat)

@@ -72,7 +72,9 @@ class Spool:
         # descriptor under it could hand the number to another file.
         busy = [each for each in (self._writing, self._freeing) if each is not None]
         if busy:
-            await asyncio.wait(busy)
+            done, _ = await asyncio.wait(busy)
+            for each in done:
+                each.exception()  # nobody else asks, and asyncio would tell of it
         if self._file is not None:
             self._file.close()
         self._pieces, self._kept = [], b""

@@ -3,16 +3,22 @@
 import asyncio
 import logging
 import resource
+import socket
+import ssl
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from authproxy.web.descriptors import LOOKED_AT, Room, keep_quiet, raise_limit, room_of
+from authproxy.web.entrance import Entrance, Tls
 from authproxy.web.server import ProxyServer
 from tests.peers.wire import Conversation, get, head
 from tests.web.conftest import Running
+from tests.web.test_entrance import pair
 
 
 @dataclass(eq=False)
@@ -136,3 +142,46 @@ def _three_come(address: tuple[str, int]) -> None:
             assert idle.is_closed()
         busy.send(b"x" * 50)
         assert busy.answer().status == 401
+
+
+async def test_silence_before_a_handshake_takes_no_more_room_than_any(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With TLS of its own: of so many that say nothing the oldest leave, and a newcomer is served at once."""
+    monkeypatch.setattr("authproxy.web.server.room_of", lambda _: 4)
+    files, authority = pair(tmp_path, "localhost")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    server = ProxyServer(running.app)
+    entrance = Entrance(server, lambda: running.app.parts.config, Tls(files), server.room)
+    door = socket.create_server(("127.0.0.1", 0))
+    door.setblocking(False)
+    address = door.getsockname()
+    await entrance.open([door])
+    try:
+        ended, status = await asyncio.to_thread(_silent_and_one_that_asks, address, context)
+        assert (ended >= 8, status) == (True, 200)
+    finally:
+        await entrance.close()
+        await server.shutdown()
+
+
+def _silent_and_one_that_asks(address: tuple[str, int], context: ssl.SSLContext) -> tuple[int, int]:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(12)]
+        plain = stack.enter_context(socket.create_connection(address, timeout=10))
+        asking = stack.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+        asking.sendall(get("/-/healthz"))
+        status = int(asking.recv(65536).split()[1])
+        for each in silent:
+            each.settimeout(0.5)
+        return sum(_is_over(each) for each in silent), status
+
+
+def _is_over(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(1)
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
