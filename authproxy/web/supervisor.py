@@ -55,7 +55,10 @@ class _Place:
 
 
 class Supervisor:
-    """The workers of one server. `work` is what each of them does, with the config as it is then."""
+    """The workers of one server. `work` is what each of them does, with the config as it is then.
+
+    `ready` is called with the server's URL once all serve for the first time.
+    """
 
     def __init__(
         self,
@@ -64,12 +67,14 @@ class Supervisor:
         work: Callable[[Config], Work],
         doors: Doors,
         service: Service,
+        ready: Callable[[str], None] = lambda _url: None,
     ) -> None:
         self._config = config
         self._load = load
         self._work = work
         self._doors = doors
         self._service = service
+        self._ready_once: Callable[[str], None] | None = ready
         self._places = [_Place(number) for number in range(config.workers)]
         self._leaving: list[Worker] = []
         self._gone: Sample = []
@@ -155,7 +160,9 @@ class Supervisor:
         if worker.stale:
             worker.signal(signal.SIGHUP)
         if all(place.worker is not None and place.worker.ready for place in self._places):
-            log.info("listening", extra={"url": self._doors.url, "public_url": self._config.public_url})
+            if self._ready_once is not None:  # who takes another's place later begins no server
+                self._ready_once(self._doors.url)
+                self._ready_once = None
             self._service.ready(self._told())
 
     def _told(self) -> str:
