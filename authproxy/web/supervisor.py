@@ -23,6 +23,7 @@ from authproxy.web.app import kept
 from authproxy.web.countings import CrewMetrics
 from authproxy.web.crew import Wakeup, Work, Worker, started
 from authproxy.web.doors import Doors
+from authproxy.web.entrance import Tls
 from authproxy.web.seat import LEAVING, READY, TOTAL
 from authproxy.web.server import tell_reloaded
 from authproxy.web.service import Service
@@ -80,6 +81,8 @@ class Supervisor:
         self._gone: Sample = []
         self._registry = CollectorRegistry()
         self._metrics = CrewMetrics(self._registry)
+        self._tls = Tls(config.tls)  # shown to nobody: a reload that fails is seen here alone
+        self._tls.follow(self._registry)
         self._begun = False
         self._ending: float | None = None  # when those that are left are killed
         self._reloading: set[int] = set()  # who has yet to say that it did
@@ -222,10 +225,12 @@ class Supervisor:
             new = self._load()
         except ConfigProblems as exc:
             log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
+            self._tls.doubt()
         except Exception:  # a defect must not end the server
             log.exception("the config was not reloaded, the old one stays in force")
         else:
             self._metrics.config.reloaded(well=True)
+            self._tls.renew()
             self._config, restart = kept(self._config, new)
             tell_reloaded(self._config, restart)
             for worker in (place.worker for place in self._places if place.worker is not None):
