@@ -8,8 +8,8 @@ from authproxy import __version__
 from authproxy.audit import NO_DECISION
 from authproxy.backend.exchange import Kind, Result
 from authproxy.domain.refusal import Code
-from authproxy.web.app import _ROUTES
 from authproxy.web.metrics import Metrics
+from authproxy.web.routes import ROUTES
 from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.recording import RecordingIndex
@@ -96,7 +96,7 @@ async def test_nothing_that_a_client_sends_becomes_a_label(running: Running, rec
             exchange(running.address, upload(wheel(f"acme-{number}"), key))
 
     await asyncio.to_thread(drive)
-    actions = {*_ROUTES}
+    actions = {*ROUTES}
     reasons = {*map(str, Code), "ok", "index", "refused"}
     allowed: dict[str, set[str]] = {
         "action": actions,
