@@ -4,11 +4,15 @@ The command line is `authproxy.cli`. What stands before every upload takes a sho
 command line takes as long as a fifth of the upload.
 """
 
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command that was typed."""
+    if "serve" in sys.argv[1:]:
+        # To load the server takes a second, and a SIGHUP in it would be the end; the configuration is read later.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if sys.argv[1:2] == ["exec"]:
         _exec(sys.argv[2:])
     from authproxy.cli import main as command_line  # noqa: PLC0415 - see above

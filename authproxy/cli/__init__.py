@@ -93,6 +93,7 @@ def _give_up_stdout() -> None:
 
 
 def _report(failure: click.ClickException | click.Abort | OSError) -> int:
+    from authproxy.cli.journal import ERROR, is_journal, prioritised
     from authproxy.cli.logs import redact  # logging is a tenth of what `authproxy exec` would load
 
     if isinstance(failure, click.Abort):
@@ -104,7 +105,8 @@ def _report(failure: click.ClickException | click.Abort | OSError) -> int:
         text, status = failure.format_message(), failure.exit_code
     head = styled("authproxy:", sys.stderr, colour="red", bold=True)
     lines = [printable(redact(line)) for line in text.expandtabs(2).split("\n")]  # click indents by tabs
-    print(head, "\n".join(lines), file=sys.stderr)  # noqa: T201
+    told = f"{head} " + "\n".join(lines)
+    print(prioritised(told, ERROR) if is_journal(sys.stderr) else told, file=sys.stderr)  # noqa: T201
     if isinstance(failure, click.UsageError) and failure.ctx is not None:
         say(f"see: {failure.ctx.command_path} --help")
     return status

@@ -1,5 +1,6 @@
 """`authproxy db backup` and `db restore`: a copy of the store, and the store from a copy."""
 
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authproxy.cli.failures import Exit
+from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.options import load_config, prints, store_errors, takes_config
-from authproxy.cli.output import Output, moment, say
+from authproxy.cli.output import Output, counted, moment, say
 
 if TYPE_CHECKING:
     from authproxy.store.backups import BackedUp, Inspected
@@ -29,10 +30,14 @@ def document_of(found: "Inspected") -> dict[str, object]:
     return {"schema": found.revision, "keys": found.keys, "rows": found.rows, "last_row": last}
 
 
+def _contents(found: "Inspected") -> str:
+    return f"{counted(found.keys, 'key')}, {counted(found.rows, 'row')} on record"
+
+
 def inspected_lines(found: "Inspected") -> list[str]:
     """The same for a person."""
     last = "" if found.last_ms is None else f", the last of {moment(found.last_ms // 1000)}"
-    lines = [f"{found.path} can be restored: {found.keys} keys, {found.rows} rows on record{last}"]
+    lines = [f"{found.path} can be restored: {_contents(found)}{last}"]
     if not found.current:
         lines.append(f"it is at schema {found.revision}, of an older authproxy: restoring brings it up to date")
     return lines
@@ -41,10 +46,12 @@ def inspected_lines(found: "Inspected") -> list[str]:
 @click.command(short_help="Copy the store to a file, while the server runs.")
 @takes_config
 @prints
-@_FILE
+@click.argument("name", metavar="FILE")
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def backup(config_path: Path, out: Output, path: Path, force: bool) -> Exit:
+def backup(config_path: Path, out: Output, name: str, force: bool) -> Exit:
     """Copy the store to FILE while the server runs; in a folder the copy gets a name with the time in it.
+
+    A slash behind FILE says that it is a folder, which has to be there then.
 
     Every change that was acknowledged before the command began is in the copy. It appears, mode 0600, when it is whole,
     on disk, and every page and row of it has been looked at.
@@ -55,6 +62,9 @@ def backup(config_path: Path, out: Output, path: Path, force: bool) -> Exit:
     """
     from authproxy.store.backups import back_up
 
+    path = Path(name)
+    if name.endswith(os.sep) and not path.is_dir():
+        raise Failure(f"there is no folder {path}: make it (mkdir -m 700 {shlex.quote(str(path))})")
     config = load_config(config_path, secrets=False)
     with store_errors():
         made = back_up(config.store, path, replace=force)
@@ -78,7 +88,7 @@ def backup(config_path: Path, out: Output, path: Path, force: bool) -> Exit:
 
 def _made(made: "BackedUp") -> list[str]:
     found = made.found
-    return [f"{made.path}: {found.keys} keys, {found.rows} rows on record, {made.size / _MEBIBYTE:.1f} MiB"]
+    return [f"{made.path}: {_contents(found)}, {made.size / _MEBIBYTE:.1f} MiB"]
 
 
 @click.command(short_help="Put a backup in the store's place.")
@@ -128,13 +138,14 @@ def _document(done: "Restored") -> dict[str, object]:
 
 def _told(done: "Restored") -> list[str]:
     last = "" if done.found.last_ms is None else f", the last of {moment(done.found.last_ms // 1000)}"
-    lines = [f"{done.path} is the backup now: {done.found.keys} keys, {done.found.rows} rows on record{last}"]
+    lines = [f"{done.path} is the backup now: {_contents(done.found)}{last}"]
     if done.aside is not None:
         lines.append(f"the old store is {done.aside}")
     if done.carried is not None:
         lines += _carried(done.carried)
     if done.paused:
-        lines.append(f"{done.paused} live keys were paused")
+        were = "was" if done.paused == 1 else "were"
+        lines.append(f"{counted(done.paused, 'live key')} {were} paused")
     return lines
 
 

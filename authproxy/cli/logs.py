@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from authproxy.backend.spans import current_trace
+from authproxy.cli.journal import Prioritised, is_journal
 from authproxy.cli.output import printable
 from authproxy.domain.keys import PUBLIC_ID_LENGTH
 
@@ -139,7 +140,8 @@ def to_stderr(level: str, form: str = "json", stream: TextIO | None = None) -> N
     `level` is debug, info, warning or error; `form` one of FORMATS.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(FORMATS[form]())
+    lines = FORMATS[form]()
+    handler.setFormatter(Prioritised(lines) if is_journal(handler.stream) else lines)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plugin that it loads
     logging.captureWarnings(capture=True)

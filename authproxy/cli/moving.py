@@ -7,7 +7,7 @@ import click
 
 from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.options import load_config, prints, store_errors, takes_config
-from authproxy.cli.output import Output
+from authproxy.cli.output import Output, counted
 
 
 @click.command(short_help="Copy a SQLite store into PostgreSQL.")
@@ -35,7 +35,8 @@ def copy(config_path: Path, out: Output, path: Path) -> Exit:
         server = login(config.store, config.store_password)
         moved = asyncio.run(move(path, server))
     found = {"keys": moved.keys, "rows": moved.rows, "link": moved.head.link, "hash": moved.head.hash.hex()}
-    lines = [f"{server} holds {moved.keys} keys and {moved.rows} rows on record, up to link {moved.head.link}"]
+    holds = f"{counted(moved.keys, 'key')} and {counted(moved.rows, 'row')} on record"
+    lines = [f"{server} holds {holds}, up to link {moved.head.link}"]
     lines += [f"{moved.flaw}: it does not fit in {path} either"] if moved.flaw else []
     out.document({"store": config.store} | found | {"problem": moved.flaw}, lines)
     return Exit.NO if moved.flaw else Exit.DONE

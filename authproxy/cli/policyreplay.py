@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from authproxy.cli.key import now
 from authproxy.cli.options import opened
-from authproxy.cli.output import moment
+from authproxy.cli.output import counted, moment
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.domain.replay import Kind, Replay, Seen, Turn
 
@@ -79,7 +79,7 @@ def _told(kind: Kind, seen: Seen) -> dict[str, object]:
 
 def replay_lines(replay: Replay) -> Iterator[str]:
     """A replay as a person reads it."""
-    yield f"replayed {replay.rows} rows of the record"
+    yield f"replayed {counted(replay.rows, 'row')} of the record"
     for turn, head in (
         (Turn.REFUSED, "was admitted, and would be refused:"),
         (Turn.ADMITTED, "was refused, and would be admitted:"),
@@ -97,9 +97,13 @@ def replay_lines(replay: Replay) -> Iterator[str]:
     if replay.more:
         yield f"and {replay.more} more, of other keys and packages"
     for number, what in (
-        (sum(replay.keyless.values()) + replay.keyless_more, f"by {len(replay.keyless)} keys that are gone"),
+        (sum(replay.keyless.values()) + replay.keyless_more, f"by {_gone(len(replay.keyless))}"),
         (replay.unruled, "refused for what no rule decides"),
         (replay.unnamed, "that name no project"),
     ):
         if number:
-            yield f"not judged: {number} rows {what}"
+            yield f"not judged: {counted(number, 'row')} {what}"
+
+
+def _gone(number: int) -> str:
+    return f"{counted(number, 'key')} that {'is' if number == 1 else 'are'} gone"

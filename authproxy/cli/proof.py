@@ -9,7 +9,7 @@ import click
 
 from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.options import load_config, opened, prints, takes_config
-from authproxy.cli.output import Output, moment, say
+from authproxy.cli.output import Output, counted, moment, say
 from authproxy.cli.values import DURATION
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from authproxy.cli.issuing import Life
     from authproxy.config import Config
     from authproxy.store import Flaw, Head, Sound
+
+# Digits of a hash that two people compare by eye; --json has all of them.
+SHOWN = 16
 
 
 @click.command(short_help="Say whether a row of the record was changed or taken away.")
@@ -99,7 +102,9 @@ def _no(out: Output, document: dict[str, object]) -> Exit:
 def _yes(out: Output, sound: "Sound", signed: "Checkpoint | None") -> None:
     pruned = moment(sound.anchor.time_ms // 1000) if sound.anchor.time_ms else None
     begins = f"; what came before link {sound.anchor.link + 1} was pruned, last at {pruned}" if pruned else ""
-    lines = [f"the record fits: {sound.rows} rows, {sound.links} links, up to link {sound.head.link}{begins}"]
+    number = f"{counted(sound.rows, 'row')}, {counted(sound.links, 'link')}"
+    shown = sound.head.hash.hex()[:SHOWN]
+    lines = [f"the record fits: {number}, up to link {sound.head.link} with the hash {shown}{begins}"]
     if signed is not None:
         lines.append(f"and it holds what it held at the checkpoint of {moment(signed.time)}, link {signed.link}")
     out.document(
@@ -142,7 +147,7 @@ def checkpoint(config_path: Path, out: Output, public_key: bool) -> None:
     head, count = asyncio.run(_standing(config))
     told = checkpoints.Checkpoint(config.public_url, head.link, head.hash, count, int(time.time()))
     Output(json=True, stream=out.stream).document(checkpoints.signed(told, key), ())
-    out.done(f"the record stands at link {head.link}, {count} rows, which is signed")
+    out.done(f"the record stands at link {head.link}, {counted(count, 'row')}, which is signed")
 
 
 async def _standing(config: "Config") -> "tuple[Head, int]":

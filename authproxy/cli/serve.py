@@ -16,6 +16,7 @@ import click
 
 from authproxy.cli.clock import require_clock
 from authproxy.cli.failures import Failure
+from authproxy.cli.hangup import Hangups, kept_for_later
 from authproxy.cli.logs import to_stderr
 from authproxy.cli.options import create_store, load_config, store_errors, takes_config
 
@@ -56,20 +57,26 @@ def serve(config_path: Path, workers: int | None, *, trust_clock: bool) -> None:
     """
     from authproxy.web.attesting import verifier_of
 
-    config = _with_workers(load_config(config_path, try_root=verifier_of), workers)
+    with kept_for_later() as hangups:
+        config = _with_workers(load_config(config_path, try_root=verifier_of), workers)
+        _tell_of(config)
+
+        def load_again() -> "Config":
+            from authproxy.config import load
+
+            return _with_workers(load(config_path, try_root=verifier_of), workers)
+
+        with _failures(config):
+            _run(config, load_again, hangups, trust_clock=trust_clock)
+
+
+def _tell_of(config: "Config") -> None:
+    """Begin to log, with what ought to be mended."""
     to_stderr(config.log.level, config.log.format)
     for problem in config.warnings:
         log.warning("%s", problem)
     if config.masters.current_from is None:
         log.warning(NO_MASTER)
-
-    def load_again() -> "Config":
-        from authproxy.config import load
-
-        return _with_workers(load(config_path, try_root=verifier_of), workers)
-
-    with _failures(config):
-        _run(config, load_again, trust_clock=trust_clock)
 
 
 def _with_workers(config: "Config", workers: int | None) -> "Config":
@@ -92,7 +99,7 @@ def _failures(config: "Config") -> Iterator[None]:
         raise Failure(f"the sockets that were handed over: {exc}") from None
 
 
-def _run(config: "Config", load_again: "Callable[[], Config]", *, trust_clock: bool) -> None:
+def _run(config: "Config", load_again: "Callable[[], Config]", hangups: Hangups, *, trust_clock: bool) -> None:
     from authproxy.web.service import handed_over, service
 
     told, given = service(os.environ), handed_over(os.environ)
@@ -107,24 +114,27 @@ def _run(config: "Config", load_again: "Callable[[], Config]", *, trust_clock: b
     # here by now stays. How often it looks is left as it is: it counts objects, and those of uploads are large.
     gc.collect()
     gc.freeze()
+
+    def ready(url: str) -> None:
+        log.info("listening", extra={"url": url, "public_url": config.public_url})
+        hangups.repeat()
+
     if config.workers > 1:
-        _supervise(config, load_again, given, told)
+        _supervise(config, load_again, given, told, ready)
         return
     from authproxy.web.doors import Doors
 
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        runner.run(
-            run(
-                config,
-                load_again,
-                ready=lambda url: log.info("listening", extra={"url": url, "public_url": config.public_url}),
-                doors=lambda: Doors.open(config, given),
-                teller=told,
-            )
-        )
+        runner.run(run(config, load_again, ready=ready, doors=lambda: Doors.open(config, given), teller=told))
 
 
-def _supervise(config: "Config", load_again: "Callable[[], Config]", given: "HandedOver", told: "Service") -> None:
+def _supervise(
+    config: "Config",
+    load_again: "Callable[[], Config]",
+    given: "HandedOver",
+    told: "Service",
+    ready: "Callable[[str], None]",
+) -> None:
     from authproxy.web.doors import Doors
     from authproxy.web.supervisor import Supervisor
 
@@ -133,7 +143,7 @@ def _supervise(config: "Config", load_again: "Callable[[], Config]", given: "Han
     def work(now: "Config") -> "Work":
         return lambda number, line: _work(now, load_again, doors, number, line)
 
-    status = Supervisor(config, load_again, work, doors, told).run()
+    status = Supervisor(config, load_again, work, doors, told, ready).run()
     if status:
         raise click.exceptions.Exit(status)
 

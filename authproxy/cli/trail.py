@@ -125,7 +125,7 @@ def export(
     if out.json and form == "csv":
         raise click.UsageError("--json and --format csv are two formats: choose one")
     rows = asyncio.run(_export(load_config(config_path), out.stream, form, Wanted(since, until, project, key)))
-    out.done(f"exported {rows} rows of the record")
+    out.done(f"exported {counted(rows, 'row')} of the record")
 
 
 async def _export(config: "Config", stream: TextIO, form: str, wanted: "Wanted") -> int:

@@ -4,6 +4,7 @@ A room says so when it knows; the line is written when the answer is out (`app`)
 text of a client's; the log escapes them once more. Never a secret: a key by its public id.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp.web import BaseRequest, RequestKey
@@ -22,6 +23,12 @@ def told_of(request: BaseRequest, principal: Principal, access: Access | None = 
         told |= {"version": artifact.version if artifact else access.version}
         told |= {"file": artifact.filename if artifact else None, "sha256": access.sha256}
     request[_ABOUT] = {name: text for name, text in told.items() if text}
+
+
+def told_missing(request: BaseRequest, what: Sequence[str]) -> None:
+    """Note what keeps an upload from passing, by our words for it."""
+    if what:
+        request[_ABOUT] = {"missing": ", ".join(what)}
 
 
 def about(request: BaseRequest) -> dict[str, str]:

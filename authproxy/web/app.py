@@ -28,6 +28,8 @@ from authproxy.web.chores import chores
 from authproxy.web.errors import respond
 from authproxy.web.forward_auth import is_asked, said_again
 from authproxy.web.head import Address
+from authproxy.web.metrics import NOT_READY
+from authproxy.web.own import HEALTH
 from authproxy.web.parts import Parts, assembled, masters_of
 from authproxy.web.receive import drain
 from authproxy.web.recordkeeping import recordkeeping
@@ -45,6 +47,9 @@ FIXED: Final = (
 
 # Requests are numbered from a random start: no secret, and never the same in two runs. 16 hexadecimal digits.
 REQUEST_IDS: Final = 1 << 64
+
+# Whose no it is where nothing was refused: that of the index, but for these actions.
+NOES: Final = {"mint": "refused", "own": NOT_READY}
 
 STORE_DOWN: Final = Denial(Code.BUSY, "the proxy's store does not answer: its operator must mend that", retry_after=30)
 STORE_DENIALS: Final[dict[type[StoreError], Denial]] = {
@@ -176,14 +181,13 @@ def _tell(
     seconds: float,
 ) -> None:
     """Count the request and log it in one line; what the client wrote appears as bounded data only."""
-    whose = "refused" if action == "mint" else "index"
-    answer = denial.code if denial else "ok" if status < HTTPStatus.BAD_REQUEST else whose
+    answer = denial.code if denial else "ok" if status < HTTPStatus.BAD_REQUEST else NOES.get(action, "index")
     parts.metrics.count(action, answer, seconds)
     tell(action=action, answer=answer)
     if denial is not None and denial.code is Code.MISCONFIGURED:
         parts.metrics.misconfigured.set(1)
         log.error("the index refuses this proxy", extra={"request_id": origin.request_id, "reason": denial.reason})
-    level = logging.WARNING if denial is not None and status != HTTPStatus.UNAUTHORIZED else logging.INFO
+    level = _level(request, answer, status, refused=denial is not None)
     if log.isEnabledFor(level):
         log.log(
             level,
@@ -202,6 +206,14 @@ def _tell(
                 "ms": round(seconds * 1000, 1),
             },
         )
+
+
+def _level(request: BaseRequest, answer: str, status: int, *, refused: bool) -> int:
+    """How loud the line of a request is."""
+    if answer == NOT_READY or (refused and status != HTTPStatus.UNAUTHORIZED):
+        return logging.WARNING
+    # A balancer asks every few seconds for ever: that all is well would be most of the log.
+    return logging.DEBUG if answer == "ok" and request.raw_path in HEALTH else logging.INFO
 
 
 def _target(parts: Parts, request: BaseRequest) -> str:

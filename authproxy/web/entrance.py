@@ -67,6 +67,17 @@ class Tls:
         else:
             self._note(well=True)
 
+    def doubt(self) -> None:
+        """Note whether the pair could be taken, where a configuration that names it could not. Nothing else changes.
+
+        A pair that does not fit is a problem of the file, so that no reload of such a file comes as far as `renew`.
+        """
+        if self._files is not None:
+            try:
+                pair_of(self._files)
+            except ValueError:
+                self._note(well=False)
+
     def follow(self, registry: CollectorRegistry) -> None:
         """Show how reloads go, and until when the certificate lasts, where there is one."""
         if self._files is not None:

@@ -44,7 +44,9 @@ _EXCHANGES: Final = (
 )
 # The answers that are no code of a refusal, and what was decided then: the index has an answer of its own, an error
 # among them, to what was allowed; a token that nobody is trusted with is refused in the words of its own protocol.
-_DECIDED: Final = {"ok": "allowed", "index": "allowed", "refused": "refused"}
+# What /-/readyz says no by: nobody was refused anything.
+NOT_READY: Final = "not-ready"
+_DECIDED: Final = {"ok": "allowed", "index": "allowed", NOT_READY: "allowed", "refused": "refused"}
 
 
 class Metrics:

@@ -11,6 +11,7 @@ from authproxy.domain.policy import held
 from authproxy.domain.refusal import Code, refuse
 from authproxy.domain.rules import followed
 from authproxy.web import revoking
+from authproxy.web.about import told_missing
 from authproxy.web.answers import private
 from authproxy.web.credentials import in_force, key_holder
 from authproxy.web.forward_auth import PATH, forward_auth, is_asked
@@ -34,6 +35,7 @@ async def readyz(parts: Parts, request: BaseRequest, _address: Address) -> Respo
     troubles = await parts.readiness.troubles(parts.config)
     missing = [each for each in troubles if not each.remark]
     remarks = [each for each in troubles if each.remark]
+    told_missing(request, [each.what for each in missing])
     lines = [*map(str, missing), *(() if missing else ("ready",)), *(f"remark: {each}" for each in remarks)]
     page = {
         "ready": not missing,
@@ -76,9 +78,9 @@ async def whoami(parts: Parts, request: BaseRequest, address: Address) -> Respon
     return Response(body=json.dumps(page).encode() + b"\n", headers=headers)
 
 
+HEALTH: Final = ("/-/healthz", "/-/readyz")
 OWN: Final[dict[str, Handler]] = {
-    "/-/healthz": healthz,
-    "/-/readyz": readyz,
+    **dict(zip(HEALTH, (healthz, readyz), strict=True)),
     "/-/whoami": whoami,
     PATH: forward_auth,
     AUDIENCE: audience,

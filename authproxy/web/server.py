@@ -264,6 +264,8 @@ async def _reload(
     except ConfigProblems as exc:
         log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
         app.parts.metrics.config.reloaded(well=False)
+        if tls is not None:
+            tls.doubt()
         return
     except Exception:
         app.parts.metrics.config.reloaded(well=False)

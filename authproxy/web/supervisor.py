@@ -23,6 +23,7 @@ from authproxy.web.app import kept
 from authproxy.web.countings import CrewMetrics
 from authproxy.web.crew import Wakeup, Work, Worker, started
 from authproxy.web.doors import Doors
+from authproxy.web.entrance import Tls
 from authproxy.web.seat import LEAVING, READY, TOTAL
 from authproxy.web.server import tell_reloaded
 from authproxy.web.service import Service
@@ -55,7 +56,10 @@ class _Place:
 
 
 class Supervisor:
-    """The workers of one server. `work` is what each of them does, with the config as it is then."""
+    """The workers of one server. `work` is what each of them does, with the config as it is then.
+
+    `ready` is called with the server's URL once all serve for the first time.
+    """
 
     def __init__(
         self,
@@ -64,17 +68,21 @@ class Supervisor:
         work: Callable[[Config], Work],
         doors: Doors,
         service: Service,
+        ready: Callable[[str], None] = lambda _url: None,
     ) -> None:
         self._config = config
         self._load = load
         self._work = work
         self._doors = doors
         self._service = service
+        self._ready_once: Callable[[str], None] | None = ready
         self._places = [_Place(number) for number in range(config.workers)]
         self._leaving: list[Worker] = []
         self._gone: Sample = []
         self._registry = CollectorRegistry()
         self._metrics = CrewMetrics(self._registry)
+        self._tls = Tls(config.tls)  # shown to nobody: a reload that fails is seen here alone
+        self._tls.follow(self._registry)
         self._begun = False
         self._ending: float | None = None  # when those that are left are killed
         self._reloading: set[int] = set()  # who has yet to say that it did
@@ -172,7 +180,9 @@ class Supervisor:
         if worker.stale:
             worker.signal(signal.SIGHUP)
         if all(place.worker is not None and place.worker.ready for place in self._places):
-            log.info("listening", extra={"url": self._doors.url, "public_url": self._config.public_url})
+            if self._ready_once is not None:  # who takes another's place later begins no server
+                self._ready_once(self._doors.url)
+                self._ready_once = None
             self._service.ready(self._told())
 
     def _told(self) -> str:
@@ -229,10 +239,12 @@ class Supervisor:
             new = self._load()
         except ConfigProblems as exc:
             log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
+            self._tls.doubt()
         except Exception:  # a defect must not end the server
             log.exception("the config was not reloaded, the old one stays in force")
         else:
             self._metrics.config.reloaded(well=True)
+            self._tls.renew()
             self._config, restart = kept(self._config, new)
             tell_reloaded(self._config, restart)
             for worker in (place.worker for place in self._places if place.worker is not None):

@@ -24,7 +24,7 @@ ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_EN
 PATIENCE: Final = 5.0
 NOT_INSTALLED: Final = (
     "a collector of traces is named and OpenTelemetry is not installed, so that no traces are sent: "
-    "pip install 'pypi-authproxy[otel]'"
+    "pip install '.[otel]' in a checkout"
 )
 
 # Begins the step of a request, after the client's or as the first of a trace.

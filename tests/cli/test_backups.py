@@ -46,11 +46,11 @@ def test_a_backup_says_what_is_in_it(cli: Cli, config_file: Path, backup: Path) 
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     again = cli("db", "backup", backup.parent)
     assert again.stdout.startswith(f"{backup.parent}/authproxy-2")
-    assert "1 keys, 1 rows on record" in again.stdout
+    assert "1 key, 1 row on record" in again.stdout
     os.environ.pop(CONFIG_VARIABLE)
     looked = cli("db", "check", backup, "--json")
     assert (looked.status, looked.json["usable"], looked.json["keys"], looked.json["schema"]) == (0, True, 1, "0004")
-    assert "can be restored: 1 keys, 1 rows on record, the last of 20" in cli("db", "check", backup).stdout
+    assert "can be restored: 1 key, 1 row on record, the last of 20" in cli("db", "check", backup).stdout
     assert cli("db", "check").status == 2
 
 
@@ -65,6 +65,16 @@ def test_a_backup_that_is_there_is_kept(cli: Cli, created: Create, backup: Path)
     assert "exists already: name another file, or write over it with --force" in ran.stderr
     assert backup.read_bytes() == before
     assert cli("db", "backup", backup, "--force", "--json").json["keys"] == 2
+
+
+def test_a_slash_behind_the_name_means_a_folder(cli: Cli, created: Create, backup: Path) -> None:
+    """A folder that nobody made does not become a file of its name, which the next backup would be refused for."""
+    created()
+    ran = cli("db", "backup", f"{backup.parent}/nightly/")
+    assert (ran.status, f"there is no folder {backup.parent}/nightly: make it" in ran.stderr) == (1, True)
+    assert list(backup.parent.iterdir()) == []
+    ran = cli("db", "backup", f"{backup.parent}/")
+    assert (ran.status, len(list(backup.parent.iterdir()))) == (0, 1), ran.stderr
 
 
 def test_a_record_that_does_not_fit_is_status_3(cli: Cli, created: Create, config_file: Path, backup: Path) -> None:
@@ -137,7 +147,7 @@ def test_with_no_old_store_the_keys_are_a_question(cli: Cli, created: Create, tm
     assert "and are paused now: compare `authproxy key list --state paused`" in ran.stderr
     assert state_of(cli, key) == "paused"
     assert cli("key", "show", key, "--json").json["paused_why"] == "a backup was restored"
-    assert "1 live keys were paused" not in ran.stdout
+    assert "1 live key was paused" not in ran.stdout
     (tmp_path / "authproxy.db").unlink()
     ran = cli("db", "restore", backup, "--keep-keys")
     assert ran.status == 0
@@ -154,7 +164,7 @@ def test_a_new_empty_store_is_no_witness(cli: Cli, created: Create, tmp_path: Pa
     assert cli("db", "restore", backup).status == 1
     paused = cli("db", "restore", backup, "--pause-all")
     assert paused.status == 0
-    assert "1 live keys were paused" in paused.stdout
+    assert "1 live key was paused" in paused.stdout
 
 
 def test_of_many_keys_some_are_named(cli: Cli, created: Create, tmp_path: Path, backup: Path) -> None:

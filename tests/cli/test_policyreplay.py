@@ -39,7 +39,7 @@ def test_what_would_have_been_refused_and_what_admitted(
     assert lines[2].startswith(f"  upload acme-core by ci@acme (key {key.id}): 1 times, last {NEXT} at 20")
     assert lines[3] == "    version: version '1.3' may not be uploaded: packages[0] acme-* takes 1.2, 2.*"
     assert lines[4] == "was refused, and would be admitted:"
-    assert lines[6:] == ["    packages[0] acme-*", "not judged: 1 rows by 1 keys that are gone"]
+    assert lines[6:] == ["    packages[0] acme-*", "not judged: 1 row by 1 key that is gone"]
     found = cli("policy", "diff", config_file, strict, "--replay", "30d", "--json").json["replay"]
     assert (found["rows"], found["seconds"]) == (4, 30 * 86_400)
     assert [(each["file"], each["code"], each["times"]) for each in found["refused"]] == [(NEXT, "version", 1)]

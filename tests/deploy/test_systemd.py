@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from authproxy.config import load
-from tests.deploy.guide import configuration
+from tests.deploy.guide import commands, configuration
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "authproxy.service"
@@ -100,6 +100,17 @@ def test_the_stop_waits_for_uploads(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert ("LoadCredential", "backend-password:/etc/authproxy/backend-password") in directives(UNIT)
     assert str(config.state_directory) == f"/var/lib/{told['StateDirectory']}"
     assert ("ListenStream", str(config.listen)) in directives(FOLDER / "authproxy.socket")
+
+
+def test_backups_by_hand_go_where_the_unit_puts_them() -> None:
+    """The `ap` of the guide sees a read-only machine but for its state directories, and upgrading.md names one of them."""
+    backups = dict(directives(FOLDER / "authproxy-backup.service"))
+    assert f'-p "StateDirectory={backups["StateDirectory"]}"' in "".join(commands()[1])
+    page = (FOLDER.parent / "docs" / "upgrading.md").read_text(encoding="utf-8")
+    folders = {f"/var/lib/{name}/" for name in backups["StateDirectory"].split()}
+    named = set(re.findall(r"^ap db (?:backup|restore) (\S+/)", page, re.MULTILINE))
+    assert named == {"/var/lib/authproxy-backups/"} <= folders
+    assert f" {named.pop()} " in backups["ExecStart"]
 
 
 def test_no_secret_is_in_the_environment() -> None:

@@ -144,7 +144,9 @@ def main() -> int:
     def work(_: Config) -> Work:
         return lambda number, line: case(doors, number, line)
 
-    return Supervisor(config, lambda: load(file), work, doors, Written()).run()
+    return Supervisor(
+        config, lambda: load(file), work, doors, Written(), lambda _: print("listening", flush=True)
+    ).run()
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ async def test_requests_are_counted_by_words_of_ours(running: Running) -> None:
     await running.ask(upload(wheel("victim"), await running.key()))
     await running.ask(get("/simple/acme-core/"))
     counts = {
-        (sample.labels["action"], sample.labels["answer"]): sample.value
+        (sample.labels["action"], sample.labels["reason"]): sample.value
         for metric in running.app.parts.metrics.requests.collect()
         for sample in metric.samples
         if sample.name.endswith("_total")

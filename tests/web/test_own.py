@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 
 import pytest
 
@@ -30,6 +31,30 @@ async def test_readyz_says_what_is_missing(
     said = (await running.ask(get("/-/readyz"))).text
     assert "store: " in said
     assert str(running.file.parent) not in said
+
+
+async def test_a_health_check_that_is_well_is_not_in_the_log(
+    running: Running, recording: RecordingIndex, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At debug alone; one that is not is a warning, and says what is missing. It is no answer of the index's."""
+    monkeypatch.setattr(readiness, "FRESH", 0)
+    with caplog.at_level(logging.DEBUG, "authproxy.web"):
+        for page in ("/-/healthz", "/-/readyz", "/-/nothing"):
+            await running.ask(get(page))
+        recording.answer = lambda _: Reply(500)
+        await running.app.parts.store.close()
+        await running.ask(get("/-/readyz"))
+    lines = [each for each in caplog.records if each.name == "authproxy.web"]
+    assert [(each.levelname, each.getMessage()) for each in lines] == [
+        ("DEBUG", "own ok"),
+        ("DEBUG", "own ok"),
+        ("WARNING", "own no-route"),
+        ("WARNING", "own not-ready"),
+    ]
+    assert vars(lines[-1])["missing"] == "store, index"
+    shown = running.app.parts.metrics.registry.get_sample_value
+    labels = {"action": "own", "decision": "allowed", "reason": "not-ready"}
+    assert shown("authproxy_requests_total", labels) == 1
 
 
 async def test_many_who_ask_for_readiness_cost_one_question(running: Running, recording: RecordingIndex) -> None:

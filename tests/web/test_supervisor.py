@@ -121,6 +121,7 @@ def test_one_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
         wait_until(lambda: "a worker is killed" in program.output(), program)
         wait_until(lambda: program.output().count("a worker serves") == 3, program)
         assert answers(program, 40) == {"0", "1"}
+        assert program.output().splitlines().count("listening") == 1  # the server began once
 
 
 def test_who_does_not_end_is_killed_at_last(tmp_path: Path) -> None:

@@ -13,4 +13,4 @@ from authproxy.store.errors import StoreError
 _WANTED = ("asyncpg", "greenlet")  # SQLAlchemy runs our functions on the one in the other
 
 if not all(find_spec(name) for name in _WANTED):
-    raise StoreError("the store is in PostgreSQL, which takes an extra: pip install 'pypi-authproxy[postgres]'")
+    raise StoreError("the store is in PostgreSQL, which takes an extra: pip install '.[postgres]' in a checkout")

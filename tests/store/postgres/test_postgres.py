@@ -29,4 +29,4 @@ def test_a_sqlite_store_needs_none_of_it(tmp_path) -> None:
     argv = [sys.executable, "-W", "error", "-c", WITHOUT, f"sqlite:///{tmp_path / 'a.db'}"]
     ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert "pip install 'pypi-authproxy[postgres]'" in ran.stdout
+    assert "pip install '.[postgres]' in a checkout" in ran.stdout
