@@ -86,7 +86,7 @@ def _room(folder: Path) -> Iterator[Metric]:
         )
 
 
-class OwnProcess(ProcessCollector):
+class OwnUse(ProcessCollector):
     """What the system says of this process, also where /proc shows processes alone (`ProcSubset=pid` in our unit).
 
     The collector's own way to the time of the boot is /proc/stat, and without that time it shows nothing at all.
@@ -99,4 +99,4 @@ class OwnProcess(ProcessCollector):
 def show_also(registry: CollectorRegistry, parts: Callable[[], Parts], under_way: Callable[[], int]) -> None:
     """Show the state of a proxy beside its counts, and what the system says of this process."""
     registry.register(Measured(parts, under_way))
-    OwnProcess(registry=registry)
+    OwnUse(registry=registry)

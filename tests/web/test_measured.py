@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from authproxy.web.measured import Measured, OwnProcess, show_also
+from authproxy.web.measured import Measured, OwnUse, show_also
 from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.recording import RecordingIndex
@@ -83,7 +83,7 @@ async def test_a_folder_that_is_gone_is_no_room_and_no_error(running: Running, t
 def test_the_process_is_shown_where_proc_has_processes_alone(tmp_path: Path) -> None:
     """As under our unit: no time of the boot is to be read there, and the process began when it did all the same."""
     (tmp_path / "self").symlink_to("/proc/self")
-    shown = {each.name: each.samples[0].value for each in OwnProcess(proc=str(tmp_path), registry=None).collect()}
+    shown = {each.name: each.samples[0].value for each in OwnUse(proc=str(tmp_path), registry=None).collect()}
     usual = {each.name: each.samples[0].value for each in ProcessCollector(registry=None).collect()}
     assert shown.keys() == usual.keys()
     assert abs(shown["process_start_time_seconds"] - usual["process_start_time_seconds"]) < 5
