@@ -21,6 +21,8 @@ from multidict import CIMultiDict
 BUFFER: Final = 512 * 1024
 # Bytes of an answer's head. The largest in use, with a policy for browsers in them, have 4 KiB.
 HEAD_LIMIT: Final = 64 * 1024
+# Bytes behind a piece of a body, of framing or of a trailer, whose lines the parser holds; a socket gives 256 KiB.
+BEHIND_LIMIT: Final = HEAD_LIMIT + 256 * 1024
 
 
 class Broken(ConnectionError):
@@ -34,6 +36,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_behind",
         "_bodiless",
         "_choked",
         "_early",
@@ -72,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._reason = b""
         self._pieces: list[bytes] = []
         self._size = 0  # of the pieces; of the head, while it comes
+        self._behind = 0  # bytes since the last piece
         self._paused = self._whole = self._keep = False
         self._given = True  # whether all of the body was written; `send` says no until it was
         self._early = False
@@ -104,10 +108,7 @@ class Connection(asyncio.Protocol):
         return self._headers
 
     async def send(self, request: bytes, body: AsyncIterator[bytes]) -> tuple[CIMultiDict[str], bool]:
-        """Send a request and its body; return the headers of the answer, and whether all was out before they came.
-
-        What was not out by then is not sent. Raises Broken, TimeoutError, and what `body` raises.
-        """
+        """Send a request and its body; return the answer's headers, and whether all was out before. As `ask` raises."""
         self._begin(bodiless=False)
         self._parser = HttpResponseParser(self)
         try:
@@ -207,6 +208,7 @@ class Connection(asyncio.Protocol):
         self.heard, self.since = True, self._loop.time()
         if self._headers is None:
             self._size += len(data)
+        self._behind += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -215,6 +217,8 @@ class Connection(asyncio.Protocol):
                 self._fail(Broken("the index answered in something that is not HTTP/1.1"))
         if self._headers is None and self._size > HEAD_LIMIT:
             self._fail(Broken("the index sent a head without an end"))
+        if self._behind > BEHIND_LIMIT and not self._whole:
+            self._fail(Broken("the index sent a trailer without an end"))
         if self._size > BUFFER and not self._whole and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
@@ -282,6 +286,7 @@ class Connection(asyncio.Protocol):
             raise Broken("the index sent a body in answer to HEAD")
         self._pieces.append(body)
         self._size += len(body)
+        self._behind = 0
 
     def on_message_complete(self) -> None:
         """The end, but for a provisional answer."""

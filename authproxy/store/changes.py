@@ -43,6 +43,10 @@ class Watch(Protocol):
         """Say whether what was read before may be used although the database cannot be reached."""
         ...
 
+    def lost_for(self) -> float | None:
+        """Say for how many seconds a server has not answered; None: there is none that could be lost."""
+        ...
+
     def close(self) -> None:
         """Let go."""
         ...
@@ -77,6 +81,9 @@ class FileWatch:
     def within_grace(self) -> bool:
         """Say no: a file cannot be reached or there is no program either."""
         return False
+
+    def lost_for(self) -> None:
+        """Say that a file cannot be lost."""
 
     def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
         """Read one key. Raises StoreError where its row cannot be understood."""

@@ -167,7 +167,6 @@ class Store:
         return await self._worker.write(self._outbox.changing("resume", key_id, now))
 
     # Their uses and ends
-
     async def note_uses(self, uses: Sequence[LastUse]) -> None:
         """Write down the last use of some secrets."""
         await self._worker.write(lambda connection: last_uses.note(connection, uses))
@@ -184,7 +183,7 @@ class Store:
         """Pause, of each policy named, the keys that nobody used for so many seconds; return some: ask until none."""
         return await self._worker.write(self._outbox.pausing(allowed, now))
 
-    # Keys, without waiting (from the event loop's thread alone)
+    # Without waiting, from the event loop's thread alone
 
     def generation(self) -> int | Busy:
         """Read, in microseconds, the number that every mutation of a key raises and no upload does.
@@ -200,6 +199,10 @@ class Store:
     def within_grace(self) -> bool:
         """Say whether a server that is away answered in the last `grace` seconds: then keys may still read."""
         return self._watch.within_grace()
+
+    def lost_for(self) -> float | None:
+        """Say for how many seconds a server has not answered; None: a file cannot be lost."""
+        return self._watch.lost_for()
 
     # Uploads
 

@@ -9,7 +9,9 @@ a restart of the whole.
 from collections.abc import Iterable
 from typing import Any, Final
 
+from aiohttp.web import BaseRequest, Response
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 
 # A family is [name, help, type, samples] and a sample [name, labels, value]: what JSON holds.
@@ -112,3 +114,11 @@ class _Shown(CollectorRegistry):
             for sample_name, labels, value in values:
                 family.add_sample(sample_name, dict(labels), value)
             yield family
+
+
+def shown(request: BaseRequest, metrics: bytes) -> Response:
+    """Answer a scrape with the page of metrics, and whoever asks for something else with where they are."""
+    headers = {"Server": "authproxy"}  # aiohttp would tell its version and Python's
+    if request.raw_path != "/metrics":
+        return Response(status=404, text="the metrics are at /metrics\n", headers=headers)
+    return Response(body=metrics, headers=headers | {"Content-Type": CONTENT_TYPE_LATEST})

@@ -9,11 +9,11 @@ from typing import Final
 
 from aiohttp.web import BaseRequest, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from authproxy import __version__
 from authproxy.audit import NO_DECISION
 from authproxy.backend.exchange import Kind, Result
+from authproxy.web.adding import shown
 from authproxy.web.countings import ConfigMetrics, LeakMetrics, WebhookMetrics
 from authproxy.web.timing import BUCKETS, Tally, Timings
 
@@ -150,7 +150,4 @@ class Metrics:
 
     async def show(self, request: BaseRequest) -> Response:
         """Answer a scrape."""
-        if request.raw_path != "/metrics":
-            return Response(status=404, text="the metrics are at /metrics\n")
-        page = generate_latest(self.registry)
-        return Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return shown(request, generate_latest(self.registry))

@@ -14,9 +14,8 @@ from typing import Any, Final, Self
 
 from aiohttp.web import BaseRequest, Response
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from authproxy.web.adding import Sample, page, sampled
+from authproxy.web.adding import Sample, page, sampled, shown
 
 # Seconds between two signs of life; what was counted since the last one is lost with a process that is killed.
 BEAT: Final = 2.0
@@ -77,9 +76,7 @@ class Seat:
 
     async def show(self, request: BaseRequest) -> Response:
         """Answer a scrape with the counts of all workers."""
-        if request.raw_path != "/metrics":
-            return Response(status=404, text="the metrics are at /metrics\n")
-        return Response(body=page(await self.total()), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return shown(request, page(await self.total()))
 
     async def total(self) -> Sample:
         """Ask the supervisor for the counts of all; those of this worker alone where it does not answer."""

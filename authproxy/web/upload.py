@@ -15,8 +15,9 @@ A refusal leaves as `Refused`; before step 7 the index has not seen a byte of th
 import asyncio
 import logging
 import secrets
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from aiohttp.web import BaseRequest
 
@@ -51,7 +52,16 @@ log: Final = logging.getLogger("authproxy.upload")
 # Our boundary: 128 random bits, so that no sender can have put it into a field.
 BOUNDARY_BYTES: Final = 16
 
+# Seconds without the database, on a server, after which an upload is broken off: a little later the other replicas take
+# this one for dead, and give its file and what was good once to whoever asks next (`store.postgres.sentinel`).
+FENCE: Final = 7.0
+# Seconds between two looks for that.
+LOOK: Final = 0.5
+
 UPLOADED: Final = "uploaded"
+LOST: Final = Denial(
+    Code.BUSY, "the proxy lost its database while it sent the file on, and broke off: try again", retry_after=5
+)
 NOT_THERE: Final = Denial(
     Code.INDEX_UNREACHABLE, "the index said yes and does not return the file: try again, and tell its operator"
 )
@@ -172,8 +182,8 @@ class _Passage:
         try:
             encoded = encode(self.form, secrets.token_hex(BOUNDARY_BYTES))
             index, address = self.access.index, self.origin.address
-            answer = await self.parts.backend.upload(index, encoded, self.spool.chunks, address, self.sender.own)
-            answer = await self._seen(answer)
+            sending = self.parts.backend.upload(index, encoded, self.spool.chunks, address, self.sender.own)
+            answer = await self._seen(await self._while_it_is_ours(sending))
         finally:
             await self._complete(ticket, answer)
         if answer.denial is None:
@@ -188,6 +198,20 @@ class _Passage:
             raise Refused(found)
         await self._spend()
         return _known(found)
+
+    async def _while_it_is_ours(self, sending: Coroutine[Any, Any, UploadAnswer]) -> UploadAnswer:
+        """Send it, and break it off where the others will soon take its claim for nobody's."""
+        if self.parts.store.lost_for() is None:
+            return await sending
+        task = asyncio.ensure_future(sending)
+        try:
+            while not (await asyncio.wait({task}, timeout=LOOK))[0]:
+                if (self.parts.store.lost_for() or 0) > FENCE:
+                    return UploadAnswer(Outcome.UNKNOWN, None, LOST)
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
 
     async def _seen(self, answer: UploadAnswer) -> UploadAnswer:
         """Look at what the index has where it gave no clear answer, and with `read_back` whatever it said."""

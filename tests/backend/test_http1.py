@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from authproxy.backend.http1 import BUFFER, HEAD_LIMIT, Broken, Connection
+from authproxy.backend.http1 import BEHIND_LIMIT, BUFFER, HEAD_LIMIT, Broken, Connection
 from tests.peers.script import Script, Step, scripted
 
 GET = b"GET / HTTP/1.1\r\nHost: index.test\r\n\r\n"
@@ -149,6 +149,27 @@ async def test_what_is_no_answer_is_broken(steps: tuple[Step, ...]) -> None:
             async with asyncio.timeout(5):
                 await connection.ask("GET", GET)
         assert not connection.ended()
+
+
+async def test_a_trailer_without_an_end_is_broken() -> None:
+    """The parser would hold every byte of its line; a long body in small pieces is no trailer."""
+    chunked = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+    small = b"".join(b"1\r\nx\r\n" for _ in range(40_000))
+    async with connected(chunked, small, b"0\r\n\r\n") as (connection, _, _):
+        await connection.ask("GET", GET)
+        assert len(b"".join([piece async for piece in pieces_of(connection)])) == 40_000
+    endless = (b"x" * 50_000 for _ in range(BEHIND_LIMIT // 50_000 + 2))
+    async with connected(chunked + b"1\r\nx\r\n0\r\nX-Long: ", *endless) as (connection, _, _):
+        await connection.ask("GET", GET)
+        with pytest.raises(Broken, match="trailer"):
+            async with asyncio.timeout(5):
+                [piece async for piece in pieces_of(connection)]
+
+
+async def pieces_of(connection: Connection) -> AsyncIterator[bytes]:
+    """Read a body to its end."""
+    while piece := await connection.piece():
+        yield piece
 
 
 CUT = {

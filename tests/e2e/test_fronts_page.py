@@ -11,7 +11,7 @@ import yaml
 
 from authproxy.config.settings import Limits, Timeouts
 from authproxy.config.values import duration
-from authproxy.web.server import IDLE
+from authproxy.web.protocol import IDLE
 from tests.e2e.front import READS, VICTIM, Front, needs_nginx
 from tests.peers.clients import Client
 from tests.peers.nginx import nginx

@@ -15,7 +15,7 @@ import pytest
 
 from authproxy.web.descriptors import LOOKED_AT, Room, keep_quiet, raise_limit, room_of
 from authproxy.web.entrance import Entrance, Tls
-from authproxy.web.server import ProxyServer
+from authproxy.web.protocol import ProxyServer
 from tests.peers.wire import Conversation, get, head
 from tests.web.conftest import Running
 from tests.web.test_entrance import pair
@@ -122,7 +122,7 @@ async def test_an_idle_connection_makes_room_and_a_busy_one_stays(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over real sockets: of a half head, a kept connection and an upload under way, the oldest idle one ends."""
-    monkeypatch.setattr("authproxy.web.server.room_of", lambda _: 2)
+    monkeypatch.setattr("authproxy.web.protocol.room_of", lambda _: 2)
     server = ProxyServer(running.app)
     loop = asyncio.get_running_loop()
     async with await loop.create_server(server, "127.0.0.1", 0) as listening:
@@ -148,7 +148,7 @@ async def test_silence_before_a_handshake_takes_no_more_room_than_any(
     running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With TLS of its own: of so many that say nothing the oldest leave, and a newcomer is served at once."""
-    monkeypatch.setattr("authproxy.web.server.room_of", lambda _: 4)
+    monkeypatch.setattr("authproxy.web.protocol.room_of", lambda _: 4)
     files, authority = pair(tmp_path, "localhost")
     context = ssl.create_default_context()
     authority.configure_trust(context)

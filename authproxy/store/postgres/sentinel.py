@@ -181,6 +181,10 @@ class Sentinel:
         """Say whether the server answered no longer than `grace` seconds ago."""
         return self._silent_for() < self._grace
 
+    def lost_for(self) -> float:
+        """Say for how many seconds the server has not answered."""
+        return self._silent_for() if self._connection is None else 0.0
+
     def _silent_for(self) -> float:
         return asyncio.get_running_loop().time() - self._answered
 
