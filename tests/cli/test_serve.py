@@ -120,7 +120,7 @@ def _state_is_a_file(config_file: Path) -> None:
         (_taken_metrics, "(metrics in "),
         (_foreign_address, "this machine has no such address"),
         (_another_schema, "run `authproxy db migrate`"),
-        (_state_is_a_file, "state: file exists"),
+        (_state_is_a_file, "/state, and that is no folder ("),
         (lambda path: path.unlink(), "there is no such file"),
         (lambda path: path.with_name("backend-password").unlink(), "backend-password"),
     ],
