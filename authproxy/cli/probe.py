@@ -96,7 +96,7 @@ def ask(url: str, page: str, *, prefaced: bool) -> Answer:
         text = response.read(_ANSWER_LIMIT).decode("utf-8", "replace")
         return Answer(response.status, response.headers.get("Server", ""), text)
     except (ConnectionRefusedError, FileNotFoundError) as error:
-        why = os.strerror(error.errno).lower()
+        why = os.strerror(error.errno or 0).lower()
         raise NobodyThere(f"the proxy at {url} does not answer: {why}") from None
     except TimeoutError:
         why = f"nothing within {PATIENCE:.0f} seconds"
