@@ -164,7 +164,7 @@ def _work(
             teller = Seat(number, line)
             runner.run(run(config, load_again, ready=lambda _url: None, doors=lambda: doors, teller=teller))
     except click.ClickException as failure:
-        failure.show()
+        log.error("%s", failure.format_message())  # noqa: TRY400 - a sentence, and in the journal an error
         return failure.exit_code
     return 0
 
