@@ -7,11 +7,14 @@ and 70 MiB each time (measured).
 """
 
 import http.client
+import os
+import re
 import socket
 import ssl
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import click
@@ -19,6 +22,9 @@ import click
 from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.options import NAME_ONE, load_config, may_take_config, prints
 from authproxy.cli.output import Output
+
+if TYPE_CHECKING:
+    from authproxy.config import Config
 
 # Seconds: less than the HEALTHCHECK in the Dockerfile grants, so that there is a sentence before there is a kill.
 PATIENCE: Final = 4.0
@@ -31,6 +37,8 @@ _OF_NOBODY: Final = b"PROXY UNKNOWN\r\n"
 _URL_LIMIT: Final = 300
 # Bytes of an answer that are shown: `readyz` has a sentence for each thing that is missing.
 _ANSWER_LIMIT: Final = 16 * 1024
+# How our pages begin: `healthz`, and `readyz` with each thing that may be missing (`web.readiness`).
+_PAGE: Final = re.compile(r"(?:ok|ready)\n|(?:store|spool|index): ")
 
 
 @click.command(short_help="Ask a running proxy whether it is well.")
@@ -49,21 +57,47 @@ def probe(url: str | None, ready: bool, prefaced: bool, config_path: Path | None
 
     Exit status 0: it is well, or with --ready, an upload could pass. 3: it answers, and says no. 1: it does not answer.
     """
-    asked, wanted = (_origin(url), False) if url is not None else _described(config_path)
+    asked, wanted = (_origin(url), False) if url is not None else described(config_path)
     page = "/-/readyz" if ready else "/-/healthz"
-    status, text = _ask(asked, page, prefaced=prefaced or wanted)
-    well, said = status == 200, text.splitlines()
-    out.document({"url": asked, "page": page, "well": well, "status": status, "said": said}, said)
+    answer = ask(asked, page, prefaced=prefaced or wanted)
+    well = answer.is_ours and answer.status == 200
+    said = answer.text.splitlines() if answer.is_ours else [f"something else than authproxy answers at {asked}"]
+    out.document({"url": asked, "page": page, "well": well, "status": answer.status, "said": said}, said)
     return Exit.DONE if well else Exit.NO
 
 
-def _ask(url: str, page: str, *, prefaced: bool) -> tuple[int, str]:
-    """Ask once, on a connection of its own. No credentials go along, and no redirect is followed."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was said, and what the server calls itself."""
+
+    status: int
+    server: str
+    text: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a proxy's: a web server before it may write its own name over ours, and not our page."""
+        return self.server == "authproxy" or (self.status in (200, 503) and _PAGE.match(self.text) is not None)
+
+
+class NobodyThere(Failure):
+    """Nobody listens where it was asked."""
+
+
+def ask(url: str, page: str, *, prefaced: bool) -> Answer:
+    """Ask once, on a connection of its own. No credentials go along, and no redirect is followed.
+
+    Raises Failure where there is no answer, NobodyThere where nobody could give one.
+    """
     connection = _connection(url, _OF_NOBODY if prefaced else b"")
     try:
         connection.request("GET", page, headers={"User-Agent": "authproxy-probe", "Connection": "close"})
         response = connection.getresponse()
-        return response.status, response.read(_ANSWER_LIMIT).decode("utf-8", "replace")
+        text = response.read(_ANSWER_LIMIT).decode("utf-8", "replace")
+        return Answer(response.status, response.headers.get("Server", ""), text)
+    except (ConnectionRefusedError, FileNotFoundError) as error:
+        why = os.strerror(error.errno or 0).lower()
+        raise NobodyThere(f"the proxy at {url} does not answer: {why}") from None
     except TimeoutError:
         why = f"nothing within {PATIENCE:.0f} seconds"
     except ssl.SSLCertVerificationError as error:
@@ -153,7 +187,7 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/"
 
 
-def _described(config_path: Path | None) -> tuple[str, bool]:
+def described(config_path: Path | None) -> tuple[str, bool]:
     """Say where the proxy listens by its configuration, and whether a connection begins with a header there."""
     if config_path is None:
         raise click.UsageError(f"name the proxy: its URL, or {NAME_ONE.partition(': ')[2]}")
@@ -162,9 +196,15 @@ def _described(config_path: Path | None) -> tuple[str, bool]:
     config = load_config(config_path, secrets=False)
     if not isinstance(config.listen, Address):
         return str(config.listen), config.proxy_protocol
-    host, port = _ANYWHERE.get(config.listen.host, config.listen.host), config.listen.port
-    if port == 0:
+    if config.listen.port == 0:
         raise click.UsageError("listen in the configuration leaves the port to the system: name the URL")
-    scheme = "http" if config.tls is None else "https"
-    name = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{name}:{port}/", config.proxy_protocol
+    return url_of(config), config.proxy_protocol
+
+
+def url_of(config: "Config") -> str:
+    """Where this machine asks a proxy that listens at a port."""
+    host, port = str(config.listen).rpartition(":")[::2]
+    plain = host.strip("[]")
+    name = _ANYWHERE.get(plain, plain)
+    name = f"[{name}]" if ":" in name else name
+    return f"{'http' if config.tls is None else 'https'}://{name}:{port}/"

@@ -19,6 +19,7 @@ from authproxy.cli.failures import Failure
 from authproxy.cli.hangup import Hangups, kept_for_later
 from authproxy.cli.logs import to_stderr
 from authproxy.cli.options import create_store, load_config, store_errors, takes_config
+from authproxy.cli.statefolder import trouble_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,8 @@ def _run(config: "Config", load_again: "Callable[[], Config]", hangups: Hangups,
     from authproxy.web.service import handed_over, service
 
     told, given = service(os.environ), handed_over(os.environ)
+    if trouble := trouble_with(config.state_directory):
+        raise Failure(f"{trouble[0]} ({config.file}): {trouble[1]}")
     config.state_directory.mkdir(mode=0o700, exist_ok=True)
     if made := asyncio.run(create_store(config)):
         log.info("made a new store", extra={"path": str(made)})
@@ -161,7 +164,7 @@ def _work(
             teller = Seat(number, line)
             runner.run(run(config, load_again, ready=lambda _url: None, doors=lambda: doors, teller=teller))
     except click.ClickException as failure:
-        failure.show()
+        log.error("%s", failure.format_message())  # noqa: TRY400 - a sentence, and in the journal an error
         return failure.exit_code
     return 0
 

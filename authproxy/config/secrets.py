@@ -46,7 +46,7 @@ def _from_file(name: str, base: Path, _env: Mapping[str, str]) -> Secret:
         with open(path, "rb", opener=at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
-                raise ValueError(f"{shown} is no regular file: the secret stands in one")
+                raise ValueError(f"{shown} is no regular file, and the secret has to stand in one")
             raw = file.read(SECRET_LIMIT + 1)
     except FileNotFoundError:
         raise ValueError(f"there is no file {shown}: write the secret into it, and nothing else") from None
@@ -66,7 +66,7 @@ def _from_file(name: str, base: Path, _env: Mapping[str, str]) -> Secret:
 
 def _from_env(name: str, _base: Path, env: Mapping[str, str]) -> Secret:
     if name not in env:
-        raise ValueError(f"the environment variable '{name}' is not set: the secret stands in it")
+        raise ValueError(f"the environment variable '{name}' is not set, and the secret has to stand in it")
     return Secret(_one_line(env[name], f"the environment variable '{name}'"))
 
 
@@ -83,7 +83,7 @@ def _one_line(text: str, shown: str) -> str:
     """Strip the final newline that editors and `echo` write; the rest is the secret, to the letter."""
     line = text.removesuffix("\n").removesuffix("\r")
     if not line:
-        raise ValueError(f"{shown} is empty: the secret stands in it")
+        raise ValueError(f"{shown} is empty, and the secret has to stand in it")
     if not line.isprintable():
         raise ValueError(f"{shown} holds more than one line, or control characters: it holds the secret alone")
     return line

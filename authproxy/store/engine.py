@@ -23,6 +23,8 @@ from authproxy.store.errors import SchemaError, StoreBusy, StoreError, StoreFull
 # Longer than any transaction of ours, short enough that a client still waits for the answer.
 BUSY_SECONDS: Final = 5.0
 PRIVATE: Final = 0o600
+# https://sqlite.org/fileformat.html#magic_header_string
+_MAGIC: Final = b"SQLite format 3\0"
 # Extended result codes carry the primary one in their low byte, https://sqlite.org/rescode.html
 PRIMARY: Final = 0xFF
 
@@ -105,6 +107,9 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE))
     except FileExistsError:
         return
+    except FileNotFoundError:
+        folder = path.parent
+        raise StoreError(f"{path} cannot be created, there is no folder {folder}: mkdir -p -m 700 {folder}") from None
     except OSError as exc:
         raise StoreError(f"{path} cannot be created: {exc.strerror}") from exc
 
@@ -121,7 +126,18 @@ def require_private(path: Path) -> None:
         raise StoreError(f"{path} is no file: name the database, not its folder")
     mode = stat.S_IMODE(status.st_mode)
     if mode & ~PRIVATE:
+        if status.st_size and not _is_database(path):  # its mode is not what is wrong with it
+            raise SchemaError(f"{path} is not an authproxy database")
         raise StoreError(f"{path} has mode {mode:04o} and must be its owner's alone: run chmod 600 on it")
+
+
+def _is_database(path: Path) -> bool:
+    """Whether a file begins as SQLite's do. Not for one that this program may have open: the close ends its locks."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return True  # nobody can say otherwise
 
 
 def _begin(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, create_engine, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, create_engine, func, not_, or_, select
 from sqlalchemy.pool import StaticPool
 
 from authproxy.domain.keys import KeyKind
@@ -73,6 +73,7 @@ class Census:
     ending: Some  # before the horizon that was asked for, of those whose whole life is longer than the way there
     endless: Some
     sealed: Mapping[bytes | None, int] = field(default_factory=dict)  # secrets, by how what is sealed for them begins
+    ended: int = 0  # those that were created and work no more
 
     @property
     def live(self) -> int:
@@ -190,6 +191,8 @@ def census(connection: Connection, now: int, horizon: int) -> Census:
         ),
         endless=_some(connection, and_(live, keys.c.expires.is_(None))),
         sealed=derivations.heads(connection, live),
+        ended=connection.scalar(select(func.count()).select_from(keys).where(keys.c.kind == KeyKind.KEY, not_(live)))
+        or 0,
     )
 
 

@@ -82,11 +82,15 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "a driver in the URL": (url("postgresql+asyncpg://a@localhost/b"), "postgresql://"),
     "a password in the URL": (url("postgresql://a:hunter3@localhost/b"), "store_password"),
     "a URL without a database": (url("postgresql://a@localhost"), "a host, a database"),
-    "a server that is not there": (_nobody_there, "cannot be reached"),
+    "a server that is not there": (_nobody_there, "cannot be reached: nobody listens at 127.0.0.1:"),
     "a text file": (_text, "is not an authproxy database"),
+    "a text file that others may read": (
+        lambda file: (_text(file), file.chmod(0o644)),
+        "is not an authproxy database",
+    ),
     "another program's database": (_somebody_elses, "theirs.db"),
     "a folder": (lambda file: (file.with_name("dir").mkdir(), url("sqlite:///dir")(file)), "dir"),
-    "a folder that is not there": (url("sqlite:///no/where.db"), "no/where.db cannot be created"),
+    "a folder that is not there": (url("sqlite:///no/where.db"), "no/where.db cannot be created, there is no folder "),
 }
 
 

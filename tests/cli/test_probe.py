@@ -120,6 +120,23 @@ def test_a_redirect_is_not_followed(cli: Cli) -> None:
         assert cli("probe", url).status == 3
 
 
+@pytest.mark.parametrize(
+    ("head", "body", "well"),
+    [
+        (b"Server: nginx\r\n", b"<html>\n", False),
+        (b"Server: nginx\r\n", b"ok\n", True),
+        (b"", b"hello\n", False),
+    ],
+    ids=["another", "a web server before ours", "one without a name"],
+)
+def test_something_else_that_answers_is_named_so(cli: Cli, head: bytes, body: bytes, well: bool) -> None:
+    """A 200 of whoever has the port is no sign of the proxy's life: 3, and a sentence in the place of its page."""
+    with says(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)) as url:
+        ran = cli("probe", url)
+    expected = (0, "ok\n") if well else (3, f"something else than authproxy answers at {url}\n")
+    assert (ran.status, ran.stdout) == expected
+
+
 def test_a_unix_socket(cli: Cli, tmp_path: Path) -> None:
     """By its path; and the sentence where nobody listens at it."""
     with says(OK, path=tmp_path / "s") as url:
@@ -147,7 +164,7 @@ def test_a_proxy_behind_a_balancer(tmp_path: Path, cli: Cli) -> None:
     nobody = f"http://{LOOPBACK}:{reserved_port()}/"
     with proxy(tmp_path / "behind", nobody, trusted_proxies=[LOOPBACK], proxy_protocol=True) as made:
         assert cli("probe", "--config", made.config).status == 0
-        url, wanted = probe._described(made.config)
+        url, wanted = probe.described(made.config)
         assert wanted
         assert cli("probe", "--proxy-protocol", url).status == 0
         assert cli("probe", url).status == 1
@@ -211,7 +228,7 @@ def test_where_the_configuration_says(config_file: Path, listen: str, asked: str
     """A proxy in a container listens everywhere; nobody can connect to everywhere."""
     text = config_file.read_text(encoding="utf-8").replace("127.0.0.1:0", listen)
     config_file.write_text(text, encoding="utf-8")
-    assert probe._described(config_file) == (asked, False)
+    assert probe.described(config_file) == (asked, False)
 
 
 def test_it_is_light() -> None:

@@ -8,11 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from authproxy.cli.serve import _work
+from authproxy.config import load
 from authproxy.store.driver import sqlite3
+from authproxy.web.doors import Doors
 from tests.cli.conftest import Cli
 from tests.peers.attested import Sigstore
 from tests.peers.masters import with_master
@@ -120,7 +124,7 @@ def _state_is_a_file(config_file: Path) -> None:
         (_taken_metrics, "(metrics in "),
         (_foreign_address, "this machine has no such address"),
         (_another_schema, "run `authproxy db migrate`"),
-        (_state_is_a_file, "state: file exists"),
+        (_state_is_a_file, "/state, and that is no folder ("),
         (lambda path: path.unlink(), "there is no such file"),
         (lambda path: path.with_name("backend-password").unlink(), "backend-password"),
     ],
@@ -168,3 +172,15 @@ def test_a_trusted_root_that_is_none_is_noticed_at_once(config_file: Path) -> No
     Sigstore().write_root(root)
     with _serving(config_file) as (process, log):
         _wait(log, process, lambda text: '"listening"' in text)
+
+
+def test_a_worker_that_cannot_start_says_why_in_the_log(config_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As an error, which the journal is told; a line of its own would be information there."""
+    config = replace(load(config_file), workers=2)
+    doors = Doors.open(config, shares=2)
+    here, there = socket.socketpair()
+    with here, there:
+        status = _work(config, lambda: config, doors, 0, there)
+    doors.close()
+    [said] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert (status, "does not exist: run `authproxy db migrate`" in said.getMessage()) == (1, True)

@@ -40,7 +40,7 @@ def test_a_file_is_read(tmp_path: Path, raw: bytes, text: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        pytest.param(b"", "is empty", id="nothing"),
+        pytest.param(b"", "is empty, and the secret has to stand in it", id="nothing"),
         pytest.param(b"\n", "is empty", id="a newline alone"),
         pytest.param(b"hunter2\nhunter3\n", "more than one line", id="two lines"),
         pytest.param(b"hunter2\n\n", "more than one line", id="two newlines"),
@@ -111,7 +111,10 @@ def test_the_environment(tmp_path: Path) -> None:
     """A variable is read from the environment that was passed in; without one, its name is said."""
     reference = SecretReference(SecretSource.ENV, "INDEX_PASSWORD")
     assert secret(reference, tmp_path, {"INDEX_PASSWORD": HUNTER}).text == HUNTER
-    for env, words in [({}, "'INDEX_PASSWORD' is not set"), ({"INDEX_PASSWORD": ""}, "is empty")]:
+    for env, words in [
+        ({}, "'INDEX_PASSWORD' is not set, and the secret has to stand in it"),
+        ({"INDEX_PASSWORD": ""}, "is empty"),
+    ]:
         with pytest.raises(ValueError, match=words):
             secret(reference, tmp_path, env)
 

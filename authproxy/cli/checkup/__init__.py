@@ -10,6 +10,7 @@ from typing import Final
 
 from authproxy.cli.checkup.finding import Finding, Verdict
 from authproxy.cli.checkup.index import check_index
+from authproxy.cli.checkup.listener import check_listener
 from authproxy.cli.checkup.machine import check_descriptors, check_disk, check_memory
 from authproxy.cli.checkup.settings import (
     check_circle,
@@ -35,6 +36,7 @@ _CHECKS: Final[tuple[Check, ...]] = (
     check_descriptors,
     check_disk,
     check_memory,
+    check_listener,
 )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
+from authproxy.cli.statefolder import trouble_with
 from authproxy.config import Config
 
 # An upload holds three: the client's connection, the index's, and its spool. What most shells and services have by
@@ -62,10 +63,8 @@ def check_descriptors(_config: Config) -> Iterator[Finding]:
 def check_disk(config: Config) -> Iterator[Finding]:
     """Whether there is room for an upload of the largest size."""
     folder, limit = config.state_directory, config.limits.max_upload
-    if not folder.is_dir() and not folder.parent.is_dir():
-        yield problem(
-            "disk", f"there is neither {folder} nor the folder above it", f"make it: mkdir -p -m 700 {folder}"
-        )
+    if trouble := trouble_with(folder):
+        yield problem("disk", *trouble)
         return
     there = folder if folder.is_dir() else folder.parent
     if not os.access(there, os.W_OK | os.X_OK):

@@ -6,9 +6,11 @@ from typing import Final
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
 from authproxy.cli.checkup.masters import check_masters
 from authproxy.cli.output import counted, moment
+from authproxy.cli.statefolder import trouble_with
 from authproxy.config import Config
 from authproxy.config.databases import is_postgres
 from authproxy.store import SchemaError, StoreBusy, StoreError
+from authproxy.store.engine import database_path
 from authproxy.store.examination import (
     Census,
     Examination,
@@ -35,7 +37,7 @@ def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     try:
         found = examine(config.store, now=now, horizon=now + SOON)
     except StoreError as error:
-        yield _unreadable(error)
+        yield _missing(config, error) if isinstance(error, StoreMissing) else _unreadable(error)
         return
     yield from _permissions(found)
     yield _schema(found)
@@ -69,6 +71,15 @@ def _check_server(config: Config, now: int) -> Iterator[Finding]:
         yield from check_masters(config, found.census)
 
 
+def _missing(config: Config, error: StoreError) -> Finding:
+    """Before the first start there is none, which is well; where its folder is missing too, no start will make it."""
+    folder = database_path(config.store).parent
+    if folder.is_dir() or (folder == config.state_directory and trouble_with(folder) is None):
+        advice = "nothing before the first start: `authproxy serve` makes it; else name the right file under `store`"
+        return warning("store", f"{error} yet", advice)
+    return problem("store", f"{error}, nor does its folder", f"make it: mkdir -p -m 700 {folder}")
+
+
 def _unreadable(error: StoreError) -> Finding:
     sentence = str(error)
     match error:
@@ -76,8 +87,6 @@ def _unreadable(error: StoreError) -> Finding:
             return warning("store", sentence, "start the server, or run `authproxy db check`: that takes it back")
         case StoreBusy():
             return warning("store", sentence, "run doctor again; if it stays so, find the program that holds it")
-        case StoreMissing():
-            return problem("store", sentence, "make it: `authproxy db migrate`")
         case SchemaError():
             return problem("store", sentence, "name another file under `store`")
         case _:
@@ -162,7 +171,8 @@ def _named(some: Some) -> str:
 
 def _keys(census: Census) -> Iterator[Finding]:
     if not census.live:
-        yield ok("keys", "there are no live keys yet")
+        ended = f"no key is live: {_counted(census.ended, 'key')} ended, by time or revoked"
+        yield ok("keys", ended if census.ended else "there are no keys yet")
         return
     if census.ending.count:
         yield warning(

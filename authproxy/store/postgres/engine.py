@@ -4,6 +4,10 @@ No sentence of the server's is passed on: it may repeat a row. What it says is t
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
+import errno
+import os
+import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,6 +169,20 @@ def _is_foreign(exc: BaseException) -> bool:
     return isinstance(exc, OSError) or type(exc).__module__.startswith("asyncpg.")
 
 
+def _why(failure: OSError, address: PostgresAddress) -> str:
+    """Say why there is no connection. Python's own sentence has the call in it; of several tries it has only a text."""
+    found = re.search(r"\[Errno (\d+)\]", str(failure))
+    number = failure.errno or (int(found[1]) if found else 0)
+    if address.is_socket and number in (errno.ECONNREFUSED, errno.ENOENT):
+        return f"nobody listens at its socket {address.host}/.s.PGSQL.{address.port}"
+    if number == errno.ECONNREFUSED:
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return f"nobody listens at {host}:{address.port}"
+    if isinstance(failure, socket.gaierror) or number <= 0:
+        return (failure.strerror or "").lower()
+    return os.strerror(number).lower()
+
+
 def translated(exc: BaseException | None, login: Login) -> StoreError:
     """Say what a failure of the driver or of the server means."""
     state = getattr(exc, "sqlstate", None) or getattr(exc.__cause__ if exc else None, "sqlstate", None)
@@ -181,7 +199,7 @@ def translated(exc: BaseException | None, login: Login) -> StoreError:
     if isinstance(cause, TimeoutError):
         return StoreLost(f"{login} cannot be reached: it does not answer")
     if isinstance(cause, OSError):
-        reason = (cause.strerror or "").lower()
+        reason = _why(cause, login.address)
         return StoreLost(f"{login} cannot be reached{': ' + reason if reason else ''}")
     # What is left of the driver's own: a connection that is closed, or was cut in the middle of an answer.
     return StoreLost(f"{login} cannot be reached: the connection was lost")

@@ -17,6 +17,7 @@ ALL = [
     "descriptors",
     "disk",
     "memory",
+    "listen",
     "passwords",
     "store",
     "store-schema",

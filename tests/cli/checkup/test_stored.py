@@ -80,15 +80,29 @@ def test_a_new_store(config: Config) -> None:
     """Where there are no keys at all, a policy without keys is no news."""
     found = look(config)
     assert [each.verdict for each in (*found["keys"], *found["policies"])] == ["ok", "ok"]
-    assert "no live keys yet" in found["keys"][0].sentence
+    assert found["keys"][0].sentence == "there are no keys yet"
+
+
+def test_keys_that_have_all_ended(config: Config) -> None:
+    """There were some: whoever reads "not yet" would look for them elsewhere."""
+    fill(config, replace(LASTING, revoked=NOW), replace(LASTING, expires=NOW - 1))
+    assert look(config)["keys"][0].sentence == "no key is live: 2 keys ended, by time or revoked"
 
 
 def test_no_store(configured: Configured) -> None:
-    """It is a problem, the command that makes one is named, and none is made."""
+    """Before the first start there is none, which is a warning; none is made."""
     config = configured()
     [found] = look(config)["store"]
-    assert (found.verdict, found.advice) == ("problem", "make it: `authproxy db migrate`")
+    assert (found.verdict, "`authproxy serve` makes it" in str(found.advice)) == ("warning", True)
     assert not database(config).exists()
+
+
+def test_no_store_and_no_folder_for_it(configured: Configured) -> None:
+    """No start makes that, nor does `db migrate`: a problem, and the command that mends it."""
+    config = configured(store="sqlite:///no/where.db")
+    [found] = look(config)["store"]
+    folder = config.file.with_name("no")
+    assert (found.verdict, found.advice) == ("problem", f"make it: mkdir -p -m 700 {folder}")
 
 
 def _readable_by_all(path: Path) -> None:

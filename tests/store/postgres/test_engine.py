@@ -3,6 +3,7 @@
 import socket
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -49,8 +50,18 @@ def test_what_a_server_says(state: str) -> None:
 
 async def test_nobody_listens() -> None:
     """A server that is not there is lost, and soon."""
-    gone = replace(HERE, address=replace(HERE.address, host=LOOPBACK, port=reserved_port()))
-    with pytest.raises(StoreLost, match="cannot be reached"), border(gone):
+    for host in (LOOPBACK, "localhost"):
+        gone = replace(HERE, address=replace(HERE.address, host=host, port=reserved_port()))
+        said = f"cannot be reached: nobody listens at {host}:{gone.address.port}$"
+        with pytest.raises(StoreLost, match=said), border(gone):
+            await connect(gone, "tests")
+
+
+async def test_a_socket_that_is_gone(tmp_path: Path) -> None:
+    """It is named as the file that it was: the URL of the store shows its folder nowhere else."""
+    gone = replace(HERE, address=replace(HERE.address, host=str(tmp_path), port=5432))
+    said = f"cannot be reached: nobody listens at its socket {tmp_path}/.s.PGSQL.5432$"
+    with pytest.raises(StoreLost, match=said), border(gone):
         await connect(gone, "tests")
 
 
