@@ -68,6 +68,7 @@ async def listening(
                 await entrance.close()
                 await asyncio.gather(app.drained(), server.greeted())
                 await app.drained()
+                await server.parted()
 
 
 async def _show_metrics(stack: AsyncExitStack, doors: Doors, app: App, seat: Seat | None) -> None:

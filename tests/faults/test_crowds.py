@@ -36,12 +36,14 @@ class Honest:
     key: Key
     number: int = 0
 
+    def told(self) -> wire.Answer:
+        self.number += 1
+        return wire.exchange(self.proxy.address, upload(wheel("acme-core", f"1.{self.number}"), self.key.text))
+
     def upload(self) -> float:
         """Seconds; it is a success."""
-        self.number += 1
-        raw = upload(wheel("acme-core", f"1.{self.number}"), self.key.text)
         began = time.perf_counter()
-        answer = wire.exchange(self.proxy.address, raw)
+        answer = self.told()
         took = time.perf_counter() - began
         assert answer.status == 200, answer
         return took
@@ -142,14 +144,17 @@ def test_descriptors_used_up(tmp_path: Path, recording: RecordingIndex, loop: st
 
 
 def _as_many_as_pass(honest: Honest, seconds: float) -> int:
-    """Uploads that were a success; what was cut off before it was heard is tried again, as clients do."""
+    """Uploads that were a success. What was cut off before it was heard is tried again, as clients do, and so is what
+    the store had no descriptor for (asyncio takes a thousand connections before anybody can end one).
+    """
     done, deadline = 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            honest.upload()
+            answer = honest.told()
         except (OSError, wire.Closed):
             continue
-        done += 1
+        assert answer.status in {200, 503}, answer
+        done += answer.status == 200
     return done
 
 

@@ -171,7 +171,7 @@ def _named(some: Some) -> str:
 
 def _keys(census: Census) -> Iterator[Finding]:
     if not census.live:
-        ended = f"no key is live: {_counted(census.ended, 'key')} ended, by time or revoked"
+        ended = f"no key is live: {counted(census.ended, 'key')} ended, by time or revoked"
         yield ok("keys", ended if census.ended else "there are no keys yet")
         return
     if census.ending.count:
