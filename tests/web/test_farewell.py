@@ -73,7 +73,7 @@ async def test_control_a_server_that_ends_at_once_loses_the_next_request(
     ending: tuple[Address, asyncio.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the farewell is for."""
-    monkeypatch.setattr(server, "FAREWELL", 0.0)
+    monkeypatch.setattr(protocol, "FAREWELL", 0.0)
     address, stop = ending
     with Conversation(address) as conversation:
         conversation.send(ASKED)

@@ -12,6 +12,7 @@ import pytest
 from aiohttp.web import RequestHandler
 
 from authproxy.config import Config, load
+from authproxy.web import protocol as room
 from authproxy.web import server
 from authproxy.web.doors import CannotListen
 from tests.peers.forms import body_of, parts_of, post, upload
@@ -38,12 +39,12 @@ MALFORMED = {
 async def test_nothing_is_kept_of_what_comes_behind_nonsense(running: Running) -> None:
     """aiohttp keeps an error, with a copy of the piece, for each piece behind the first that it cannot parse."""
     kept = {}
-    for kind in (server.Protocol, RequestHandler):
-        protocol = kind(server.ProxyServer(running.app), loop=asyncio.get_running_loop(), max_headers=server.HEADERS)
+    for kind in (room.Protocol, RequestHandler):
+        protocol = kind(room.ProxyServer(running.app), loop=asyncio.get_running_loop(), max_headers=room.HEADERS)
         for _ in range(20):
             protocol.data_received(b"x" * 100_000)
         kept[kind] = len(protocol._messages)
-    assert kept == {server.Protocol: 1, RequestHandler: 20}
+    assert kept == {room.Protocol: 1, RequestHandler: 20}
 
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
