@@ -26,6 +26,11 @@ POLICY = {
 }
 STARTED_WITHIN, DIES_WITHIN, SETTLED_WITHIN = 20.0, 30.0, 30.0  # seconds
 PROJECTS = 5
+# A delete marks the files when it is admitted, and whoever settles one that was left open takes the mark away.
+_BEING_DELETED = (
+    "SELECT files.filename FROM files JOIN record ON record.project = files.project AND record.version = files.version"
+    " JOIN claims ON claims.record_id = record.id WHERE files.removed IS NOT NULL AND record.action = 'delete'"
+)
 
 
 @dataclass(slots=True)
@@ -128,6 +133,7 @@ class Killing:
         there = {path.name: path for path in self.index.packages.rglob("*.whl")}
         known = {name for (name,) in self.rows("SELECT filename FROM files WHERE removed IS NULL")}
         claimed = {n for (n,) in self.rows("SELECT filename FROM claims JOIN record ON record.id = record_id")}
+        claimed |= {name for (name,) in self.rows(_BEING_DELETED)}
         on_record = {n for (n,) in self.rows("SELECT filename FROM record WHERE outcome = 'stored'")}
         found = [f"{name} is in the index without a row" for name in sorted(there.keys() - known - claimed)]
         found += [f"{name} was stored and is gone" for name in sorted(self.stored - self.removing - there.keys())]
