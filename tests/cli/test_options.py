@@ -84,16 +84,16 @@ def test_without_a_terminal_nobody_is_asked() -> None:
 
 
 def test_a_store_is_made_once_and_then_left_alone(config_file: Path) -> None:
-    """A store that is there is opened as it is: migrating it is for the operator to time."""
+    """A store that is there is opened as it is: migrating it is for the operator to time. An empty file is none."""
     config = load_config(config_file)
     path = config_file.with_name("authproxy.db")
     asyncio.run(create_store(config))
     made = path.read_bytes()
     asyncio.run(create_store(config))
     assert path.read_bytes() == made
-    path.write_bytes(b"")
+    path.write_bytes(b"")  # what a start on a full disk leaves
     asyncio.run(create_store(config))
-    assert path.read_bytes() == b""
+    assert path.read_bytes() != b""
 
 
 def test_the_authority_of_a_command_works_on_the_store_of_the_configuration(config_file: Path) -> None:

@@ -16,8 +16,8 @@ def test_a_refusal() -> None:
         "  rule   -",
         "  grant  upload:*",
         "",
-        "  ✓ key          it lives",
-        "  ✗ rule         no rule",
+        "  ✓ key        it lives",
+        "  ✗ rule       no rule",
     ]
 
 
