@@ -13,7 +13,7 @@ from authproxy.domain.publishers import Pin
 from authproxy.store import Mint, NotMinted, Rotate, Store, Unchanged
 from authproxy.store import minting as room
 from authproxy.store.driver import sqlite3
-from tests.store.samples import ID, KEY, NOW, listed
+from tests.store.samples import ID, KEY, NOW, generation, listed
 
 LABEL = "github acme/core release.yml"
 IDS = {"repository_id": "74", "repository_owner_id": "65"}
@@ -120,9 +120,9 @@ async def test_unpinning_ends_the_keys_that_there_are(store: Store) -> None:
     await store.minting.mint(asked(2, seen=IDS, pin=None, record=minted(2, expires=NOW + 100)), now=NOW)
     other = asked(3, publisher="b", record=minted(3, publisher="b"))
     await store.minting.mint(other, now=NOW)
-    before = store.generation()
+    before = await generation(store)
     assert await store.minting.unpin(LABEL, now=NOW + 200) == 1
-    assert store.generation() > before
+    assert await generation(store) > before
     states = [(each.revoked, each.publisher) for each in await listed(store, kinds={KeyKind.MINTED})]
     assert states == [(NOW + 200, LABEL), (None, LABEL), (None, "b")]
     assert await store.minting.unpin(LABEL, now=NOW + 300) == 0
