@@ -114,7 +114,7 @@ async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
 
 async def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """The sentence names the path and the cause."""
-    with pytest.raises(StoreError, match=r"gone/a\.db cannot be created: No such file or directory"):
+    with pytest.raises(StoreError, match=r"gone/a\.db cannot be created, there is no folder .*: mkdir -p -m 700 "):
         await migrate(f"sqlite:///{tmp_path}/gone/a.db")
 
 
