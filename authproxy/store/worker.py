@@ -11,6 +11,7 @@ runs the same functions by `AsyncConnection.run_sync` (`postgres.worker`).
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,12 +45,12 @@ def as_it_is(work: Callable[[Connection], T]) -> Callable[[Connection], T]:
     return work
 
 
-class Worker(Protocol):
+class Worker(ABC):
     """Runs functions of a `Connection`, each in a transaction. They raise StoreError, or what becomes one."""
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction that reads, and sees one moment of the database."""
-        ...
+        return await self.hand_in(work, writes=False)
 
     async def write(
         self,
@@ -63,8 +64,9 @@ class Worker(Protocol):
         `afterwards` is called in any case, before anything else is written, also where the transaction could not even
         begin.
         """
-        ...
+        return await self.hand_in(work, writes=True, orphaned=orphaned, afterwards=afterwards)
 
+    @abstractmethod
     def hand_in(
         self,
         work: Callable[[Connection], T],
@@ -73,12 +75,11 @@ class Worker(Protocol):
         orphaned: Callable[[T], None] | None = None,
         afterwards: Callable[[], None] | None = None,
     ) -> asyncio.Future[T]:
-        """Queue work without waiting for it."""
-        ...
+        """Queue work without waiting for it. `afterwards` is called where the work runs."""
 
+    @abstractmethod
     async def close(self) -> None:
         """Finish what waits, then let go. Closing twice is fine."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _raw(connection: Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
-class FileWorker:
+class FileWorker(Worker):
     """Runs functions of a `Connection` in its thread. They raise StoreError, or what `border` turns into one.
 
     `watched` sees every piece of work that writes before it is done.
@@ -174,23 +175,6 @@ class FileWorker:
             self._drain()
         if self._engine is not None:
             self._engine.dispose()
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction that reads."""
-        return await self.hand_in(work, writes=False)
-
-    async def write(
-        self,
-        work: Callable[[Connection], T],
-        orphaned: Callable[[T], None] | None = None,
-        afterwards: Callable[[], None] | None = None,
-    ) -> T:
-        """Run `work` in a transaction that is on disk when this returns.
-
-        Work that was handed in is done, also where the caller is cancelled meanwhile; `orphaned` then gets its answer.
-        `afterwards` is called in the thread in any case, also where the transaction could not even begin.
-        """
-        return await self.hand_in(work, writes=True, orphaned=orphaned, afterwards=afterwards)
 
     def hand_in(
         self,

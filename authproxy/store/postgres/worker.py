@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from authproxy.store.errors import StoreError, StoreLost
 from authproxy.store.postgres.engine import Login, border, engine_on
 from authproxy.store.postgres.sentinel import CHANNEL, Sentinel
-from authproxy.store.worker import BATCH_LIMIT, Answer, Job, Watched, as_it_is
+from authproxy.store.worker import BATCH_LIMIT, Answer, Job, Watched, Worker, as_it_is
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ READERS: Final = 4
 CONNECTIONS: Final = READERS + 2
 
 
-class PostgresWorker:
+class PostgresWorker(Worker):
     """Runs functions of a `Connection` in greenlets of the event loop. They raise StoreError, or what `border` makes.
 
     `watched` sees every piece of work that writes before it is done. The sentinel starts and ends with the worker.
@@ -75,23 +75,6 @@ class PostgresWorker:
         await self._sentinel.stop()
         for engine in (self._readers, self._writer):
             await engine.dispose()
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction that reads."""
-        return await self.hand_in(work, writes=False)
-
-    async def write(
-        self,
-        work: Callable[[Connection], T],
-        orphaned: Callable[[T], None] | None = None,
-        afterwards: Callable[[], None] | None = None,
-    ) -> T:
-        """Run `work` in a transaction that is on disk when this returns.
-
-        Work that was handed in is done, also where the caller is cancelled meanwhile; `orphaned` then gets its answer.
-        `afterwards` is called in any case, also where the transaction could not even begin.
-        """
-        return await self.hand_in(work, writes=True, orphaned=orphaned, afterwards=afterwards)
 
     def hand_in(
         self,
