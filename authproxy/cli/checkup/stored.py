@@ -1,7 +1,7 @@
 """The store and the keys in it, as `store.examination` sees them."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from authproxy.cli.checkup.finding import Finding, ok, problem, warning
 from authproxy.cli.checkup.masters import check_masters
@@ -20,6 +20,9 @@ from authproxy.store.examination import (
     examine,
     sqlite_version,
 )
+
+if TYPE_CHECKING:
+    from authproxy.store.postgres.examination import ServerSeen
 
 DAY: Final = 86_400
 # A pipeline's owner can be asked, and a new key be put in place, within so many days.
@@ -42,12 +45,7 @@ def check_store(config: Config, *, now: int) -> Iterator[Finding]:
     yield from _permissions(found)
     yield _schema(found)
     yield _journal(found)
-    yield from _record(found.flaw, current=found.current)
-    yield from _alarms(found.alarms, current=found.current)
-    if found.census is not None:
-        yield from _keys(found.census)
-        yield from _policies(config, found.census)
-        yield from check_masters(config, found.census)
+    yield from _contents(config, found)
 
 
 def _check_server(config: Config, now: int) -> Iterator[Finding]:
@@ -63,6 +61,11 @@ def _check_server(config: Config, now: int) -> Iterator[Finding]:
         yield found
         return
     yield from about_server(found, server)
+    yield from _contents(config, found)
+
+
+def _contents(config: Config, found: "Examination | ServerSeen") -> Iterator[Finding]:
+    """What is in a store, wherever it is: nothing of another program's schema."""
     yield from _record(found.flaw, current=found.census is not None)
     yield from _alarms(found.alarms, current=found.census is not None)
     if found.census is not None:
