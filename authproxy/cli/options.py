@@ -199,3 +199,17 @@ def asked(value: str | None, flag: str, question: str) -> str:
     answer = click.prompt(question, err=True)
     assert isinstance(answer, str)
     return answer
+
+
+def read_small(source: Path | None, limit: int, *, longer: str, nothing: str) -> bytes:
+    """Read a file, or stdin, of at most `limit` bytes. Raises Failure, OSError and click.UsageError, which say why."""
+    if source is None:
+        raw = sys.stdin.buffer.read(limit + 1)
+    else:
+        with source.open("rb") as stream:
+            raw = stream.read(limit + 1)
+    if len(raw) > limit:
+        raise Failure(f"that is more than {limit} bytes: {longer}")
+    if not raw.strip():
+        raise click.UsageError(nothing)
+    return raw

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from authproxy.cli.failures import Failure
-from authproxy.cli.options import opened
+from authproxy.cli.options import opened, read_small
 from authproxy.domain.claims import Claims
 from authproxy.domain.effects import period
 from authproxy.domain.grants import ANY
@@ -33,18 +33,10 @@ Found = Matched | Unmatched
 
 def read_input(path: Path, what: str) -> bytes:
     """Read a small file, or stdin. Raises Failure, OSError and click.UsageError."""
-    if path != STDIN:
-        with path.open("rb") as stream:
-            raw = stream.read(INPUT_LIMIT + 1)
-    elif sys.stdin.isatty():
+    if path == STDIN and sys.stdin.isatty():
         raise click.UsageError(f"{what} comes from stdin: send it there")
-    else:
-        raw = sys.stdin.buffer.read(INPUT_LIMIT + 1)
-    if len(raw) > INPUT_LIMIT:
-        raise Failure(f"that is more than {INPUT_LIMIT} bytes: {what} is smaller")
-    if not raw.strip():
-        raise click.UsageError(f"there is nothing to read: {what} is missing")
-    return raw
+    longer, nothing = f"{what} is smaller", f"there is nothing to read: {what} is missing"
+    return read_small(None if path == STDIN else path, INPUT_LIMIT, longer=longer, nothing=nothing)
 
 
 def read_claims(path: Path) -> Claims:

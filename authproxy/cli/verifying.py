@@ -16,7 +16,7 @@ import click
 
 from authproxy.cli.failures import Exit, Failure
 from authproxy.cli.issuing import allowed
-from authproxy.cli.options import key_authority, load_config, opened, prints, takes_config
+from authproxy.cli.options import key_authority, load_config, opened, prints, read_small, takes_config
 from authproxy.cli.output import Output, moment
 from authproxy.domain.access import Access
 from authproxy.domain.caveats import Caveat, Lifetime
@@ -122,15 +122,8 @@ def read_key(source: Path | None, options: str) -> str:
 
     `options` is for the sentence that says where it may stand besides stdin.
     """
-    if source is not None:
-        with source.open("rb") as file:
-            raw = file.read(KEY_LIMIT + 1)
-    elif sys.stdin.isatty():
+    if source is None and sys.stdin.isatty():
         return getpass.getpass("Key: ").strip()
-    else:
-        raw = sys.stdin.buffer.read(KEY_LIMIT + 1)
-    if len(raw) > KEY_LIMIT:
-        raise Failure(f"that is more than {KEY_LIMIT} bytes: no key is so long")
-    if not raw.strip():
-        raise click.UsageError(f"there is no key: write one to stdin, or name a file with {options}")
+    nothing = f"there is no key: write one to stdin, or name a file with {options}"
+    raw = read_small(source, KEY_LIMIT, longer="no key is so long", nothing=nothing)
     return raw.decode("utf-8", errors="replace").strip()
