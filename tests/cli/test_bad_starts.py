@@ -12,17 +12,15 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from alembic.command import upgrade
-from alembic.config import Config
+from sqlalchemy import Connection
 
-from authproxy.store import schema
 from authproxy.store.driver import sqlite3
-from authproxy.store.engine import engine_on
 from tests.cli.conftest import Cli, Ran
 from tests.cli.records import recorded
 from tests.faults.test_disk_full import Filler, disk
 from tests.peers.ports import LOOPBACK, reserved_port
 from tests.peers.sqlite import dumped
+from tests.store.earlier import at_schema
 from tests.store.samples import ENTRY
 
 TABLE = "CREATE TABLE theirs (a TEXT)"
@@ -237,17 +235,12 @@ def test_a_disk_that_is_full_before_there_is_a_store(
 
 def _old(path: Path) -> None:
     """A store as the first version made it, with files of 4 MB."""
-    path.touch(0o600)
-    engine = engine_on(path)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(schema._MIGRATIONS))
-        config.attributes["connection"] = connection
-        upgrade(config, "0001")
-        for number in range(8):
-            row = (number, "", f"acme {number} sdist", "acme", "1", "a" * 500_000, "f", None)
-            connection.exec_driver_sql("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    engine.dispose()
+    files = [(number, "", f"acme {number} sdist", "acme", "1", "a" * 500_000, "f", None) for number in range(8)]
+
+    def fill(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", files)
+
+    at_schema(path, "0001", fill)
 
 
 def test_a_disk_that_is_full_before_a_migration(cli: Cli, config_file: Path, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.peers.ports import LOOPBACK, Address, wait_until_open
-from tests.peers.programs import Program, clean_environment
+from tests.peers.ports import LOOPBACK, Address
+from tests.peers.programs import Program, serving
 
 
 def installed() -> str | None:
@@ -26,13 +26,5 @@ def caddy(folder: Path, sites: str, https: Address, http: Address) -> Iterator[P
     own = f"admin off\n\tdefault_bind {LOOPBACK}\n\thttps_port {https[1]}\n\thttp_port {http[1]}"
     file.write_text(f"{{\n\t{own}\n}}\n{sites}", encoding="utf-8")
     argv: list[str | Path] = [program, "run", "--config", file, "--adapter", "caddyfile"]
-    running = Program(argv, log=folder / "caddy.log", env=clean_environment(folder), cwd=folder)
-    try:
-        try:
-            for address in (https, http):
-                wait_until_open(address, running.is_alive)
-        except RuntimeError as exc:
-            raise RuntimeError(f"{exc}; it said:\n{running.output()}") from exc
+    with serving(argv, folder / "caddy.log", https, http) as running:
         yield running
-    finally:
-        running.stop()

@@ -1,22 +1,19 @@
 """A real nginx, where one is installed, with one of its site files and everything else in a folder of its own."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.peers.ports import Address, wait_until_open
-from tests.peers.programs import Program, clean_environment
+from tests.peers.ports import Address
+from tests.peers.programs import Program, daemon, serving
 
-# Debian keeps daemons where an ordinary user's PATH does not look.
-_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 def installed() -> str | None:
     """Where nginx is, None where it is not."""
-    return shutil.which("nginx", path=_PATH)
+    return daemon("nginx")
 
 
 @contextmanager
@@ -35,12 +32,5 @@ def nginx(folder: Path, site: str, address: Address) -> Iterator[Program]:
         encoding="utf-8",
     )
     argv = [program, "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"]
-    running = Program(argv, log=folder / "nginx.log", env=clean_environment(folder), cwd=folder)
-    try:
-        try:
-            wait_until_open(address, running.is_alive)
-        except RuntimeError as exc:
-            raise RuntimeError(f"{exc}; it said:\n{running.output()}") from exc
+    with serving(argv, folder / "nginx.log", address) as running:
         yield running
-    finally:
-        running.stop()

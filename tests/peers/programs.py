@@ -1,11 +1,14 @@
 """A program that runs beside the tests: started, its output kept in a file, ended by its own process id."""
 
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.peers.ports import Address, wait_until_open
 
 ENDED_WITHIN = 10.0  # seconds between SIGTERM and SIGKILL
 
@@ -65,3 +68,25 @@ class Program:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         return self._process.wait(ENDED_WITHIN)
+
+
+def daemon(name: str) -> str | None:
+    """Where a daemon is, None where it is not: Debian keeps them where an ordinary user's PATH does not look."""
+    return shutil.which(
+        name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+    )
+
+
+@contextmanager
+def serving(argv: Sequence[str | Path], log: Path, *addresses: Address) -> Iterator[Program]:
+    """Run a server in the folder of its log until the `with` ends, which begins when it listens at these addresses."""
+    running = Program(argv, log=log, env=clean_environment(log.parent), cwd=log.parent)
+    try:
+        try:
+            for address in addresses:
+                wait_until_open(address, running.is_alive)
+        except RuntimeError as exc:
+            raise RuntimeError(f"{exc}; it said:\n{running.output()}") from exc
+        yield running
+    finally:
+        running.stop()

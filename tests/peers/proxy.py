@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from authproxy.store.driver import sqlite3
 from tests.peers.clients import Client, Ran
-from tests.peers.ports import LOOPBACK, Address, reserved_port, wait_until_open
-from tests.peers.programs import Program, clean_environment
+from tests.peers.ports import LOOPBACK, Address, reserved_port
+from tests.peers.programs import Program, serving
 
 Settings = Mapping[str, Any]
 
@@ -126,15 +126,8 @@ def installation(folder: Path, index_url: str, **more: Any) -> Installation:
 def served(made: Installation) -> Iterator[Proxy]:
     """Run `authproxy serve` until the `with` ends."""
     argv = [*AUTHPROXY, "serve", "--config", made.config]
-    program = Program(argv, log=made.folder / "serve.log", env=clean_environment(made.folder), cwd=made.folder)
-    try:
-        try:
-            wait_until_open(made.address, program.is_alive)
-        except RuntimeError as exc:
-            raise RuntimeError(f"{exc}; it said:\n{program.output()}") from exc
+    with serving(argv, made.folder / "serve.log", made.address) as program:
         yield Proxy(made.folder, made.config, made.address, program)
-    finally:
-        program.stop()
 
 
 @asynccontextmanager

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
-from authproxy.store import Flaw, Sound, Store, migrate, schema
+from authproxy.store import Flaw, Sound, Store, migrate
 from authproxy.store.driver import sqlite3
-from authproxy.store.engine import engine_on
+from tests.store.earlier import at_schema
 from tests.store.samples import ENTRY, KEY, NOW, finish
 
 Rows = Callable[..., list[Any]]
@@ -35,14 +33,7 @@ STATES = (
 def at_second_schema(path: Path, times: int) -> None:
     """Make such a database, with the rows above so many times."""
     path.unlink()
-    path.touch(0o600)
-    engine = engine_on(path)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(schema._MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-    engine.dispose()
+    at_schema(path, "0002")
     text = ["r\u202e1", "upload", "", "acme-core", "1.0", "a.zip", "acme-core 1 sdist"]
     who = ["0" * 64, "key", KEY.id, f"{KEY.id}0", "\x1b[2J", "rule", "grant", "127.0.0.1", 'tw"ine\\']
     rows = [

@@ -5,14 +5,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
-from authproxy.store import Store, restoring, schema
+from authproxy.store import Store, restoring
 from authproxy.store.backups import back_up, stamp
 from authproxy.store.carrying import Carried
 from authproxy.store.driver import sqlite3
 from authproxy.store.restoring import Keys, KeysUnknownError
+from tests.store.earlier import at_schema
 from tests.store.restores import asked, backed_up, put_back
 from tests.store.samples import ID, NOW, finish, upload
 
@@ -118,17 +117,11 @@ async def test_what_lies_beside_a_store_that_cannot_be_opened_goes_aside_with_it
 
 def at_an_older_schema(path: Path) -> None:
     """A database as an older authproxy left it."""
-    engine = schema.engine_on(path)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(schema._MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql(
-            "INSERT INTO keys (id, owner, note, policy, grants, networks, used, created)"
-            f" VALUES ('{ID}', 'ci', '', 'release', '[]', '[]', 0, {NOW})"
-        )
-    engine.dispose()
+    row = (
+        "INSERT INTO keys (id, owner, note, policy, grants, networks, used, created)"
+        f" VALUES ('{ID}', 'ci', '', 'release', '[]', '[]', 0, {NOW})"
+    )
+    at_schema(path, "0001", lambda connection: connection.exec_driver_sql(row))
 
 
 async def test_a_backup_of_an_older_schema_is_brought_up_to_date(url: str, path: Path, backup: Path) -> None:

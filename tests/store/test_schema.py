@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
-from authproxy.store import SchemaError, Store, StoreError, current, migrate, schema
+from authproxy.store import SchemaError, Store, StoreError, current, migrate
 from authproxy.store.driver import sqlite3
-from authproxy.store.engine import engine_on
 from tests.peers.sqlite import dumped
+from tests.store.earlier import at_schema
 from tests.store.samples import KEY, admitted
 
 Rows = Callable[..., list[Any]]
@@ -190,17 +188,8 @@ async def test_a_migration_that_is_killed_leaves_nothing(tmp_path: Path) -> None
 async def test_a_database_of_the_first_schema_is_brought_up(url: str, path: Path, rows: Rows) -> None:
     """What an older version wrote stays, and what is new about it is empty."""
     path.unlink()
-    path.touch(0o600)
-    engine = engine_on(path)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(schema._MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql(
-            "INSERT INTO files VALUES (7, '', 'acme 1 sdist', 'acme', '1', 'acme-1.zip', 'f', NULL)"
-        )
-    engine.dispose()
+    row = "INSERT INTO files VALUES (7, '', 'acme 1 sdist', 'acme', '1', 'acme-1.zip', 'f', NULL)"
+    at_schema(path, "0001", lambda connection: connection.exec_driver_sql(row))
     with pytest.raises(SchemaError, match="run `authproxy db migrate`"):
         await Store.open(url)
     await migrate(url)
