@@ -3,8 +3,9 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +25,17 @@ from tests.web.conftest import Running
 from tests.web.test_tracing import SENT, SPAN, TRACE
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+@pytest.fixture(autouse=True)
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is sent, and nothing is logged of it, into the test that comes next."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
+    yield
+    for each in threading.enumerate():
+        if each.name == "telemetry":
+            each.join(20)
+            assert not each.is_alive()
 
 
 @pytest.mark.parametrize(

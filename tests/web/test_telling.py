@@ -92,7 +92,7 @@ async def test_it_is_tried_again_with_the_same_words(
     assert len({seen.body for seen in receiver.requests[:4]}) == 1
     await until(lambda: value(told, "authproxy_webhook_sent_total") == 2)
     assert value(told, "authproxy_webhook_failed_total") == 3
-    said = [record.getMessage() for record in caplog.records]
+    said = [record.getMessage() for record in caplog.records if record.name == "authproxy.webhooks"]
     assert said == ["a webhook does not take events, they wait", "a webhook takes events again"]
 
 
@@ -166,7 +166,7 @@ async def test_what_was_dropped_is_said(
     await told.app.parts.store._worker.write(lambda connection: outbox.count_dropped(connection, "ops", 7))
     await until(lambda: value(told, "authproxy_webhook_dropped") == 7)
     await asyncio.sleep(0.2)
-    [line] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    [line] = [each for each in caplog.records if each.name.startswith("authproxy.") and each.levelno == logging.ERROR]
     assert (vars(line)["webhook"], vars(line)["dropped"]) == ("ops", 7)
 
 

@@ -92,7 +92,12 @@ class Sentinel:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
-        await self._drop()
+        connection = self._let_go()
+        if connection is not None:
+            try:
+                await connection.close(timeout=1)
+            except Exception:  # noqa: BLE001 - it is gone either way
+                connection.terminate()
 
     async def _connect(self) -> None:
         connection = await connect(self._login, f"run {self.name}")
@@ -106,15 +111,12 @@ class Sentinel:
         self._connection = connection
         self._missing.clear()
 
-    async def _drop(self) -> None:
+    def _let_go(self) -> Connection | None:
         connection, self._connection = self._connection, None
         self._believed_until = float("-inf")
         if connection is not None:
             connection.remove_termination_listener(self.heard)  # it is no news, and would make the next try hurry
-            try:
-                await connection.close(timeout=1)
-            except Exception:  # noqa: BLE001 - it is gone either way
-                connection.terminate()
+        return connection
 
     async def _keep(self) -> None:
         lost = False
@@ -131,7 +133,8 @@ class Sentinel:
                 elif not lost:  # a defect must not leave this run without its lock for good
                     log.exception("the store could not be asked")
                 lost = True
-                await self._drop()
+                if (connection := self._let_go()) is not None:
+                    connection.terminate()  # to wait for a goodbye from who says nothing costs a second of refusals
                 self._wake.clear()  # by what ended it: the next try comes after a pause
             else:
                 if lost:
