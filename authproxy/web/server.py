@@ -153,20 +153,18 @@ async def _reload(
 
     Of workers, their supervisor `tells` of it once, and the `first` looks into the store.
     """
+    before, well = app.parts.config.masters, False
     try:
         config = await asyncio.to_thread(load)
+        restart = app.reload(config)
+        well = True
     except ConfigProblems as exc:
         log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
-        app.parts.metrics.config.reloaded(well=False)
         if tls is not None:
             tls.doubt()
         return
-    except Exception:
-        app.parts.metrics.config.reloaded(well=False)
-        raise
-    before = app.parts.config.masters
-    restart = app.reload(config)
-    app.parts.metrics.config.reloaded(well=True)
+    finally:
+        app.parts.metrics.config.reloaded(well=well)
     if tls is not None:
         tls.renew()
     if tells:

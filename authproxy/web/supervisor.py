@@ -9,6 +9,7 @@ successor does not come up either, the socket is given up, and the kernel gives 
 """
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -39,6 +40,8 @@ STEADY: Final = 30.0
 RELOADED: Final = 30.0
 # Seconds of silence after which a worker hangs, at the least: it speaks every two, and a machine may be busy.
 SILENCE: Final = 20.0
+# Seconds of silence after which one that begins does: nobody counts on it yet, and nobody else takes its place.
+BEGINNING: Final = 60.0
 # Seconds of a drain beyond those that uploads may take, twice: for what was begun, and for what then still runs.
 SPARE: Final = 60.0
 # Seconds between two looks where nothing happens.
@@ -272,6 +275,11 @@ class Supervisor:
         for worker in self._workers():
             worker.signal(signal.SIGTERM)
 
+    def _longest_silence(self, worker: Worker) -> float:
+        if not worker.ready:
+            return BEGINNING
+        return math.inf if self._service.watchdog is None else max(SILENCE, self._service.watchdog)
+
     def _watch(self, now: float) -> None:
         """Feed systemd's watchdog, end who hangs, and what takes too long."""
         watchdog = self._service.watchdog
@@ -279,7 +287,7 @@ class Supervisor:
             self._fed = now
             self._service.alive()
         for worker in self._workers():
-            hangs = watchdog is not None and worker.ready and now - worker.heard > max(SILENCE, watchdog)
+            hangs = now - worker.heard > self._longest_silence(worker)
             late = self._ending is not None and now > self._ending
             if hangs or late:
                 what = "it does not answer" if hangs else "it does not end"

@@ -91,6 +91,14 @@ def hangs(doors: Doors, number: int, line: socket.socket) -> int:
     return well(doors, number, line)
 
 
+def hangs_at_start(doors: Doors, number: int, line: socket.socket) -> int:
+    mark = Path("hung")
+    if number == 1 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return well(doors, number, line)
+
+
 def stays(doors: Doors, number: int, line: socket.socket) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return serve(doors, number, line, until=set())
@@ -119,7 +127,8 @@ def scarce(started: Callable[..., Worker]) -> Callable[..., Worker]:
 
 
 CASES: dict[str, Callable[[Doors, int, socket.socket], int]] = {
-    each.__name__: each for each in (well, dies_at_start, dies_ever_after, first_cannot, hangs, stays, deaf_to_reloads)
+    each.__name__: each
+    for each in (well, dies_at_start, dies_ever_after, first_cannot, hangs, hangs_at_start, stays, deaf_to_reloads)
 } | {"no_room_at_first": well}
 
 
@@ -132,6 +141,7 @@ def main() -> int:
     )
     supervisor.PAUSES = (0.0, 0.1, 0.2)  # type: ignore[misc]
     supervisor.SILENCE = supervisor.SPARE = supervisor.RELOADED = 1.0  # type: ignore[misc]
+    supervisor.BEGINNING = 3.0  # type: ignore[misc]
     if sys.argv[1] == "no_room_at_first":
         supervisor.started = scarce(supervisor.started)
     config = load(file)

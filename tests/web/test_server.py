@@ -208,6 +208,31 @@ async def test_what_a_reload_cannot_change_is_a_warning(running: Running, caplog
     assert (restart.levelname, restart.getMessage()) == ("WARNING", "restart for: public_url")
 
 
+@pytest.mark.parametrize("where", ["read", "taken"])
+async def test_a_reload_that_fails_by_a_defect_is_counted_as_failed(
+    running: Running, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Wherever it fails; and the next one that goes well is counted as such."""
+
+    def fail(*_: object) -> Config:
+        raise RuntimeError("a defect")
+
+    def told() -> float | None:
+        return running.app.parts.metrics.registry.get_sample_value("authproxy_config_last_reload_successful")
+
+    def read() -> Config:
+        return load(running.file)
+
+    with monkeypatch.context() as broken:
+        if where == "taken":
+            broken.setattr(running.app, "reload", fail)
+        with pytest.raises(RuntimeError):
+            await server._reload(running.app, fail if where == "read" else read)
+    assert told() == 0
+    await server._reload(running.app, read)
+    assert told() == 1
+
+
 async def test_a_taken_port_is_an_error_of_the_system(running: Running) -> None:
     """`serve` says it in one sentence; here it is the system's word."""
     running.write(listen=f"127.0.0.1:{running.address[1]}")

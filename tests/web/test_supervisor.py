@@ -124,6 +124,14 @@ def test_one_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
         assert program.output().splitlines().count("listening") == 1  # the server began once
 
 
+def test_one_that_hangs_as_it_begins_is_killed_and_replaced(tmp_path: Path) -> None:
+    """Nobody waits for a worker that never says that it serves."""
+    with supervised(tmp_path, "hangs_at_start") as program:
+        wait_until(lambda: "a worker is killed" in program.output(), program)
+        wait_until(lambda: ready(program), program)
+        assert answers(program, 40) == {"0", "1"}
+
+
 def test_who_does_not_end_is_killed_at_last(tmp_path: Path) -> None:
     """After twice the time that an upload may take; the exit status says that something was cut off."""
     with supervised(tmp_path, "stays") as program:
