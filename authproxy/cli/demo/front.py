@@ -1,13 +1,17 @@
 """TLS before a server that speaks none: decrypts, passes every byte on, keeps nothing.
 
 uv and pdm speak trusted publishing over https:// alone. A web server does this for a real installation.
+
+One event loop, because no two threads may use one TLS connection: CPython 3.11 dies of it (seen).
 """
 
+import asyncio
 import socket
 import ssl
 import threading
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 from authproxy.cli.demo.children import LOOPBACK
@@ -19,39 +23,41 @@ PATIENCE: Final = 60.0  # seconds that a connection may say nothing
 def tls_before(address: tuple[str, int], context: ssl.SSLContext, *, port: int = 0) -> Iterator[int]:
     """Run until the block ends; return the port."""
     listening = socket.create_server((LOOPBACK, port), backlog=128)
+    ended = asyncio.Event()
 
-    def accept() -> None:
-        with suppress(OSError):  # it is closed
-            while True:
-                plain, _ = listening.accept()
-                threading.Thread(target=_serve, args=(plain, context, address), daemon=True).start()
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        with suppress(OSError), closing(writer):
+            server_reader, server_writer = await asyncio.open_connection(*address)
+            with closing(server_writer):
+                await asyncio.gather(_pass_on(reader, server_writer), _pass_on(server_reader, writer))
 
-    accepting = threading.Thread(target=accept, daemon=True)
-    accepting.start()
-    try:
-        yield int(listening.getsockname()[1])
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        accepting.join(PATIENCE)
+    async def run() -> None:
+        server = await asyncio.start_server(serve, sock=listening, ssl=context)
+        await ended.wait()
+        server.close()
 
-
-def _serve(plain: socket.socket, context: ssl.SSLContext, address: tuple[str, int]) -> None:
-    plain.settimeout(PATIENCE)
-    with (
-        suppress(OSError),
-        context.wrap_socket(plain, server_side=True) as outside,
-        socket.create_connection(address, timeout=PATIENCE) as inside,
-    ):
-        back = threading.Thread(target=_pass_on, args=(inside, outside), daemon=True)
-        back.start()
-        _pass_on(outside, inside)
-        back.join(PATIENCE)
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        running = threading.Thread(target=runner.run, args=(run(),), daemon=True)
+        running.start()
+        try:
+            yield int(listening.getsockname()[1])
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+            running.join(PATIENCE)
 
 
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := one.recv(65536):
-            other.sendall(piece)
-    with suppress(OSError):
-        other.shutdown(socket.SHUT_WR) if not isinstance(other, ssl.SSLSocket) else other.unwrap()
+async def _pass_on(one: StreamReader, other: StreamWriter) -> None:
+    with suppress(OSError):  # a timeout is one
+        while piece := await _next(one):
+            other.write(piece)
+            await other.drain()
+        if other.can_write_eof():
+            other.write_eof()
+        else:  # of TLS, where the end of one direction is that of both
+            other.close()
+
+
+async def _next(one: StreamReader) -> bytes:
+    async with asyncio.timeout(PATIENCE):
+        return await one.read(65536)

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,27 @@ def ask(port: int, context: ssl.SSLContext, body: bytes) -> bytes:
         while piece := secured.recv(65536):
             found += piece
         return found
+
+
+def test_many_pass_at_once_and_one_that_leaves_takes_nobody_along(recording: RecordingIndex) -> None:
+    """Each gets its own bytes; who goes in the middle of an answer is forgotten."""
+    recording.answer = lambda seen: Reply(200, seen.body)
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def talk(number: int) -> bool:
+        if number % 5 == 0:
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+                secured = trusting.wrap_socket(plain, server_hostname="127.0.0.1")
+                secured.sendall(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+                secured.close()
+                return True
+        body = bytes([number]) * 100_000
+        return ask(port, trusting, body).endswith(b"\r\n\r\n" + body)
+
+    with tls_before(recording.address, tls_context(authority)) as port, ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(talk, range(200)))
 
 
 def test_every_byte_passes(recording: RecordingIndex, tmp_path: Path) -> None:
