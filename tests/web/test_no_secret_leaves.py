@@ -6,7 +6,6 @@ The log is taken as it goes to stderr, in both forms, with whatever aiohttp, asy
 import asyncio
 import io
 import logging
-import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -91,7 +90,9 @@ def _backend(recording: RecordingIndex) -> dict[str, object]:
 
 def _named(secrets: Secrets, what: str, key: str) -> str:
     """A key or a derived key: what opens something is behind the last mark."""
-    secrets.add(what, re.split(r"[_.]", key)[-1] if "." in key else key.rpartition("_")[2])
+    opens = key.rpartition("." if "." in key else "_")[2]  # what is derived has underscores within as well
+    assert len(opens) > 20, "less would be found anywhere"
+    secrets.add(what, opens)
     return key
 
 
