@@ -90,8 +90,7 @@ class Sentinel:
         """Let go: from then on this run is dead."""
         if self._keeper is not None:
             self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+            await asyncio.wait([self._keeper])
         connection = self._let_go()
         if connection is not None:
             try:
@@ -140,8 +139,10 @@ class Sentinel:
                 if lost:
                     log.warning("the store answers again")
                 lost = False
+            # Not wait_for, which forgets in CPython 3.11 that it was cancelled where the event comes at that moment.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RETRY if lost else ASK_EVERY)
+                async with asyncio.timeout(RETRY if lost else ASK_EVERY):
+                    await self._wake.wait()
 
     # What changed
 

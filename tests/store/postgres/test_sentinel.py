@@ -194,3 +194,18 @@ async def test_a_server_that_is_gone(store: Store, other: Store, database_server
     await soon(lambda: store.generation() is not BUSY, 10)
     assert await store.key(ID) == KEY
     await admitted(store)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_an_end_is_not_lost_in_what_is_heard_at_that_moment(server_login: Login, turns: int) -> None:
+    """A key changes and the server ends: it ends, however many turns of the loop lie between."""
+    opened = await Store.open(str(server_login.address))
+    keeper = opened._run
+    assert isinstance(keeper, sentinel.Sentinel)
+    await asyncio.sleep(0.05)  # it waits for what it may hear
+    keeper.heard()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(opened.close())
+    done, _ = await asyncio.wait([closing], timeout=5)
+    assert done
