@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 
+from authproxy.store.prepared import Prepared
 from authproxy.store.tables import anchor, links, record
 
 # What a row says until what it decided has ended.
@@ -97,13 +98,15 @@ class Anchor:
 
 UNPRUNED: Final = Anchor(0, GENESIS, 0, None)
 
-_LAST: Final[Select[Any]] = select(links.c.id, links.c.hash).where(
-    links.c.id == select(func.max(links.c.id)).scalar_subquery()
+_LAST: Final = Prepared(
+    select(links.c.id, links.c.hash).where(links.c.id == select(func.max(links.c.id)).scalar_subquery())
 )
 _ANCHOR: Final[Select[Any]] = select(anchor.c.link_id, anchor.c.hash, anchor.c.record_id, anchor.c.time_ms).where(
     anchor.c.id == 1
 )
-_INSERT: Final = insert(links)
+_INSERT: Final = Prepared(
+    insert(links), ("id", "record_id", "time_ms", "kind", "outcome", "index_status", "digest", "hash")
+)
 
 # A page of links, each with its row as it is now: what the link says, how the row says that it ended, what was decided.
 LINKED: Final[Select[Any]] = (
@@ -152,7 +155,7 @@ def old_end(connection: Connection) -> Anchor:
 
 def head(connection: Connection) -> Head:
     """Read where the chain ends. In a transaction that writes nobody else can move it."""
-    row = connection.execute(_LAST).first()
+    row = _LAST.first(connection)
     if row:
         return Head(*row)
     begins = old_end(connection)
@@ -196,8 +199,8 @@ def append(
     number = last.link + 1
     new = Head(number, link_hash(last.hash, (number, *link), digest))
     record_id, time_ms, kind, outcome, index_status = link
-    connection.execute(
-        _INSERT,
+    _INSERT.run(
+        connection,
         {
             "id": number,
             "record_id": record_id,

@@ -9,14 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from sqlalchemy.dialects import sqlite
-
 from authproxy.domain.keys import KeyId, KeyRecord
 from authproxy.store.driver import sqlite3
 from authproxy.store.keys import ONE, record_of
 from authproxy.store.verdicts import BUSY, Busy
 
-_ONE: Final = str(ONE.compile(dialect=sqlite.dialect(paramstyle="qmark")))
 _ENDED: Final = "SELECT 1 FROM ended WHERE name IN ({}) LIMIT 1"
 
 
@@ -88,7 +85,7 @@ class FileWatch:
     def peek(self, key_id: KeyId) -> KeyRecord | Busy | None:
         """Read one key. Raises StoreError where its row cannot be understood."""
         try:
-            rows = self._connection.execute(_ONE, (key_id,)).fetchall()
+            rows = self._connection.execute(ONE.sql, (key_id,)).fetchall()
         except sqlite3.Error:
             return BUSY
         return record_of(rows)

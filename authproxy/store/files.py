@@ -13,16 +13,17 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 
 from authproxy.domain.access import ACCEPT, Outcome
 from authproxy.store import alarms, chain
+from authproxy.store.prepared import Prepared
 from authproxy.store.tables import claims, files, record
 from authproxy.store.verdicts import Adopted, AdoptedFile, FileRow
 
-_ONE: Final[Select[Any]] = select(files).where(
-    files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity")
-)
-_DROP: Final = delete(files).where(
-    files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity")
-)
+_THIS: Final = (files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity"))
+_ONE: Final = Prepared(select(files).where(*_THIS))
+_DROP: Final = Prepared(delete(files).where(*_THIS))
 _INSERT: Final = insert(files)
+_PUT: Final = Prepared(
+    _INSERT, ("index_name", "identity", "project", "version", "filename", "sha256", "record_id", "removed")
+)
 _KNOWN: Final[Select[Any]] = (
     select(files, record.c.outcome)
     .select_from(files.outerjoin(record, record.c.id == files.c.record_id))
@@ -90,14 +91,14 @@ def stored(row: Row[Any]) -> FileRow:
 
 def find(connection: Connection, index: str, identity: str) -> FileRow | None:
     """Find a stored file."""
-    row = connection.execute(_ONE, {"b_index": index, "b_identity": identity}).first()
+    row = _ONE.first(connection, {"b_index": index, "b_identity": identity})
     return stored(row) if row else None
 
 
 def put(connection: Connection, row: dict[str, Any]) -> None:
     """Store a file in place of whatever was known under its identity; its number is new."""
-    connection.execute(_DROP, {"b_index": row["index_name"], "b_identity": row["identity"]})
-    connection.execute(_INSERT, row)
+    _DROP.run(connection, {"b_index": row["index_name"], "b_identity": row["identity"]})
+    _PUT.run(connection, row)
 
 
 def projects(connection: Connection, index: str, after: str) -> list[str]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, 
 
 from authproxy.domain.access import UPLOAD_DEADLINE, Outcome
 from authproxy.domain.names import release_identity
+from authproxy.store.prepared import Prepared
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, files, record
 from authproxy.store.verdicts import FileBusy, FileRow, Hold, Intent, Passing, ReleaseHeld
@@ -24,8 +25,10 @@ _NO_RECORD: Final = 0
 # No run has this name: a hold that nobody will end.
 _NOBODY: Final = ""
 
-_HOLDS: Final[Select[Any]] = select(claims.c.id, claims.c.identity, claims.c.run, claims.c.opened).where(
-    claims.c.index_name == bindparam("b_place")
+_HOLDS: Final = Prepared(
+    select(claims.c.id, claims.c.identity, claims.c.run, claims.c.opened).where(
+        claims.c.index_name == bindparam("b_place")
+    )
 )
 _CHANGES: Final[Select[Any]] = (
     select(
@@ -70,7 +73,7 @@ _JUDGED: Final = (
 
 def over(connection: Connection, run: Run, index: str, release: str, now: int) -> ReleaseHeld | None:
     """Say whether a release is held in an index; `release` is its identity (`domain.names`)."""
-    found = connection.execute(_HOLDS, {"b_place": _place(index, release)}).all()
+    found = _HOLDS.rows(connection, {"b_place": _place(index, release)})
     standing = [row for row in found if now - row.opened < UPLOAD_DEADLINE]
     if not standing:
         return None
@@ -102,7 +105,7 @@ def take(connection: Connection, run: Run, passing: Passing, now: int) -> Hold |
     if open_:
         return tuple(_intent(row) for row in open_)
     place = _place(passing.source, release)
-    for row in connection.execute(_HOLDS, {"b_place": place}):
+    for row in _HOLDS.rows(connection, {"b_place": place}):
         if row.identity == passing.target and _under_way(run, row, now):
             return FileBusy()
     run.hold()

@@ -28,6 +28,7 @@ from authproxy.domain.grants import Grant, format_grant, parse_grant
 from authproxy.domain.keys import KeyId, KeyKind, KeyRecord, Secret
 from authproxy.domain.refusal import Refused
 from authproxy.store.errors import StoreError
+from authproxy.store.prepared import Prepared
 from authproxy.store.tables import keys, meta, secrets
 from authproxy.store.verdicts import KeyState
 
@@ -62,7 +63,7 @@ _COLUMNS: Final = (
 _SECRET_AT: Final = len(COLUMNS_OF_KEY)
 
 # One row per secret; one row with nulls for a key that has none left.
-ONE: Final[Select[Any]] = (
+ONE: Final = Prepared(
     select(*_COLUMNS)
     .select_from(keys.outerjoin(secrets, secrets.c.key_id == keys.c.id))
     .where(keys.c.id == bindparam("key_id"))
@@ -181,7 +182,7 @@ def secret_row(key_id: KeyId, secret: Secret) -> dict[str, object]:
 
 def find(connection: Connection, key_id: str) -> KeyRecord | None:
     """Read one key."""
-    return record_of(connection.execute(ONE, {"key_id": key_id}).all())
+    return record_of(ONE.rows(connection, {"key_id": key_id}))
 
 
 def change(connection: Connection, name: str, key_id: KeyId, now: int) -> bool:

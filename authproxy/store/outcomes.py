@@ -9,13 +9,14 @@ from sqlalchemy import Connection, Select, bindparam, delete, literal_column, se
 
 from authproxy.domain.access import Outcome
 from authproxy.store import chain, files, nonces
+from authproxy.store.prepared import Prepared
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
 from authproxy.store.uploads import PENDING, SPEND
 from authproxy.store.verdicts import FileRow, Ticket
 
 _GIVE_BACK: Final = update(keys).where(keys.c.id == bindparam("b_key"), keys.c.used > 0).values(used=keys.c.used - 1)
-_DROP_CLAIM: Final = delete(claims).where(claims.c.id == bindparam("b_claim"))
+_DROP_CLAIM: Final = Prepared(delete(claims).where(claims.c.id == bindparam("b_claim")))
 _CLAIMED: Final[Select[Any]] = (
     select(claims.c.record_id, claims.c.run, record.c.sha256)
     .join(record, record.c.id == claims.c.record_id)
@@ -30,7 +31,7 @@ _FILE_OF_RECORD: Final = (
     record.c.filename,
     record.c.sha256,
 )
-_COMPLETE: Final = (
+_COMPLETE: Final = Prepared(
     update(record)
     .where(record.c.id == bindparam("b_record"), record.c.outcome == PENDING)
     .values(outcome=bindparam("b_outcome"), index_status=bindparam("b_status"), completed_ms=bindparam("b_time"))
@@ -63,7 +64,7 @@ def complete(
     """End an admitted upload. Ending it twice changes nothing."""
     first = ticket.claim_id in run.in_flight
     given = {"b_record": ticket.record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
-    file = connection.execute(_COMPLETE, given).mappings().first()
+    file = _COMPLETE.first(connection, given)
     if file is None:
         if first and outcome is Outcome.STORED:
             _stored_after_all(connection, ticket, time_ms)
@@ -71,9 +72,9 @@ def complete(
     chain.ended(connection, ticket.record_id, outcome, index_status, time_ms)
     if outcome is Outcome.UNKNOWN:
         return
-    connection.execute(_DROP_CLAIM, {"b_claim": ticket.claim_id})
+    _DROP_CLAIM.run(connection, {"b_claim": ticket.claim_id})
     if outcome is Outcome.STORED:
-        files.put(connection, dict(file))
+        files.put(connection, file._asdict())
         return
     nonces.give_back(connection, ticket.record_id)
     if ticket.key_id is not None:
@@ -89,7 +90,7 @@ def _stored_after_all(connection: Connection, ticket: Ticket, time_ms: int) -> N
     key_id, index_status = file.pop("key_id"), file.pop("index_status")
     chain.ended(connection, ticket.record_id, Outcome.STORED, index_status, time_ms)
     if key_id is not None:
-        connection.execute(SPEND, {"b_key": key_id})
+        SPEND.run(connection, {"b_key": key_id})
     nonces.take_back(connection, ticket.once, ticket.record_id)
     if connection.scalar(_LATER, {f"b_{name}": file[name] for name in ("record_id", "index_name", "identity")}) is None:
         files.put(connection, file)
@@ -100,7 +101,7 @@ def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None, n
     claimed = connection.execute(_CLAIMED, {"b_claim": row.id}).first()
     if claimed is None or (claimed.run == run.name and row.id in run.in_flight):
         return None
-    connection.execute(_DROP_CLAIM, {"b_claim": row.id})
+    _DROP_CLAIM.run(connection, {"b_claim": row.id})
     ours = sha256 == claimed.sha256
     before = files.find(connection, row.index, row.identity)
     as_before = before is not None and not before.removed and before.sha256 == sha256

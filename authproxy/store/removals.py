@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select, update
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.grants import Action
@@ -32,7 +32,6 @@ _COMPLETE: Final = (
     .values(outcome=bindparam("b_outcome"), index_status=bindparam("b_status"), completed_ms=bindparam("b_time"))
 )
 _CLAIMS: Final = uploads.CLAIMS.where(record.c.project == bindparam("b_project"), record.c.action != Action.DELETE)
-_CLAIM: Final = insert(claims)
 _CLAIMED: Final[Select[Any]] = (
     select(claims.c.id, claims.c.run)
     .join(record, record.c.index_name == claims.c.index_name)
@@ -75,7 +74,7 @@ def admit(
     run.hold()
     number = uploads.note(connection, entry, outcome=uploads.PENDING)
     row = {"index_name": entry.index, "identity": _claimed(number), "record_id": number, "run": run.name, "opened": now}
-    run.deletes[number] = uploads.number_of(connection.execute(_CLAIM, row))
+    run.deletes[number] = uploads.INSERT_CLAIM.insert(connection, row)
     run.in_flight.add(run.deletes[number])
     _mark(connection, entry.index, identities, now, number)
     return number

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Row,
     Select,
     bindparam,
@@ -25,6 +24,7 @@ from authproxy.domain.names import release_identity, same_version
 from authproxy.domain.narrowing import Nonce
 from authproxy.store import chain, derivations, files, holds, nonces
 from authproxy.store import keys as key_rows
+from authproxy.store.prepared import Prepared
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
 from authproxy.store.verdicts import (
@@ -64,24 +64,24 @@ CLAIMS: Final[Select[Any]] = (
     .join(record, record.c.id == claims.c.record_id)
     .where(claims.c.index_name == bindparam("b_index"))
 )
-_CLAIM: Final = CLAIMS.where(claims.c.identity == bindparam("b_identity"))
+_CLAIM: Final = Prepared(CLAIMS.where(claims.c.identity == bindparam("b_identity")))
 _CLAIM_OF_RECORD: Final[Select[Any]] = (
     select(claims, *OF_CLAIM)
     .join(record, record.c.id == claims.c.record_id)
     .where(claims.c.record_id == bindparam("b_record"))
 )
-_DELETES: Final = CLAIMS.where(record.c.action == Action.DELETE, record.c.project == bindparam("b_project"))
+_DELETES: Final = Prepared(CLAIMS.where(record.c.action == Action.DELETE, record.c.project == bindparam("b_project")))
 # The time of the admission that fills the window, if it is full.
-_NTH_LATEST: Final = (
+_NTH_LATEST: Final = Prepared(
     select(record.c.admitted_ms)
     .where(record.c.key_id == bindparam("b_key"), record.c.admitted_ms > bindparam("b_since"))
     .order_by(record.c.admitted_ms.desc())
     .limit(1)
     .offset(bindparam("b_before"))
 )
-SPEND: Final = update(keys).where(keys.c.id == bindparam("b_key")).values(used=keys.c.used + 1)
-_INSERT_RECORD: Final = insert(record)
-_INSERT_CLAIM: Final = insert(claims)
+SPEND: Final = Prepared(update(keys).where(keys.c.id == bindparam("b_key")).values(used=keys.c.used + 1))
+_INSERT_RECORD: Final = Prepared(insert(record), (*_COLUMN_OF.values(), "outcome", "code", "admitted_ms"))
+INSERT_CLAIM: Final = Prepared(insert(claims), ("index_name", "identity", "record_id", "run", "opened"))
 
 
 def admit(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict:
@@ -124,10 +124,10 @@ def _nonces_say_no(connection: Connection, run: Run, once: Sequence[Nonce], now:
 
 
 def _file_says_no(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict | None:
-    found = connection.execute(_CLAIM, {"b_index": entry.index, "b_identity": entry.identity}).first()
+    found = _CLAIM.first(connection, {"b_index": entry.index, "b_identity": entry.identity})
     if found is not None:
         return claimed(run, found, now)
-    for deleting in connection.execute(_DELETES, {"b_index": entry.index, "b_project": entry.project}):
+    for deleting in _DELETES.rows(connection, {"b_index": entry.index, "b_project": entry.project}):
         if same_version(deleting.version, entry.version):
             return claimed(run, deleting, now)
     stored = files.find(connection, entry.index, entry.identity)
@@ -186,14 +186,14 @@ def _rate_says_no(connection: Connection, entry: Entry, claim: Claim, now: int) 
         return None
     count, seconds = claim.rate
     window = {"b_key": entry.key_id, "b_since": (now - seconds) * 1000, "b_before": count - 1}
-    oldest = connection.scalar(_NTH_LATEST, window)
-    return None if oldest is None else RateExceeded(max(1, oldest // 1000 + seconds - now))
+    oldest = _NTH_LATEST.first(connection, window)
+    return None if oldest is None else RateExceeded(max(1, oldest.admitted_ms // 1000 + seconds - now))
 
 
 def _write(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Ticket:
     run.hold()
     if entry.key_id is not None:
-        connection.execute(SPEND, {"b_key": entry.key_id})
+        SPEND.run(connection, {"b_key": entry.key_id})
     record_id = note(connection, entry, outcome=PENDING, admitted_ms=now * 1000)
     nonces.take(connection, claim.once, record_id)
     row = {
@@ -203,7 +203,7 @@ def _write(connection: Connection, run: Run, entry: Entry, claim: Claim, now: in
         "run": run.name,
         "opened": now,
     }
-    claim_id = number_of(connection.execute(_INSERT_CLAIM, row))
+    claim_id = INSERT_CLAIM.insert(connection, row)
     run.in_flight.add(claim_id)
     return Ticket(record_id, claim_id, entry.key_id, tuple(claim.once))
 
@@ -211,16 +211,9 @@ def _write(connection: Connection, run: Run, entry: Entry, claim: Claim, now: in
 def note(connection: Connection, entry: Entry, *, outcome: str, **more: object) -> int:
     """Put a decision on record; return the number of its row."""
     row = {column: getattr(entry, name) for name, column in _COLUMN_OF.items()} | more
-    number = number_of(connection.execute(_INSERT_RECORD, row | {"outcome": outcome}))
+    number = _INSERT_RECORD.insert(connection, row | {"outcome": outcome})
     chain.decided(connection, row | {"id": number}, outcome=outcome)
     return number
-
-
-def number_of(inserted: CursorResult[Any]) -> int:
-    """Read the number of a row that was just inserted."""
-    row = inserted.inserted_primary_key
-    assert row is not None
-    return int(row[0])
 
 
 def same(connection: Connection, run: Run, entry: Entry, once: Sequence[Nonce], now: int) -> Verdict | None:
