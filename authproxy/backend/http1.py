@@ -8,9 +8,6 @@ Nothing is decompressed, no redirect followed, no trailer heard.
 """
 
 import asyncio
-import os
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Final, cast
 
@@ -23,6 +20,8 @@ BUFFER: Final = 512 * 1024
 HEAD_LIMIT: Final = 64 * 1024
 # Bytes behind a piece of a body, of framing or of a trailer, whose lines the parser holds; a socket gives 256 KiB.
 BEHIND_LIMIT: Final = HEAD_LIMIT + 256 * 1024
+# Bytes of a request that wait for more of it: each write costs the index a read, and a small upload goes out in one.
+TOGETHER: Final = 64 * 1024
 
 
 class Broken(ConnectionError):
@@ -112,8 +111,7 @@ class Connection(asyncio.Protocol):
         self._begin(bodiless=False)
         self._parser = HttpResponseParser(self)
         try:
-            self._transport.write(request)
-            complete = await self._out(body)
+            complete = await self._out(request, body)
             while self._headers is None:
                 await self._more()
         except BaseException:
@@ -121,18 +119,23 @@ class Connection(asyncio.Protocol):
             raise
         return self._headers, complete
 
-    async def _out(self, body: AsyncIterator[bytes]) -> bool:
+    async def _out(self, head: bytes, body: AsyncIterator[bytes]) -> bool:
         self._given = False
+        waiting = [head]
         async for piece in body:
             if self._headers is not None:  # came while the piece was fetched; the transport may be closed by now
                 return False
             if self._error is not None:
                 raise self._error
-            self._transport.write(piece)
-            if not await self._taken():
-                return False
+            waiting.append(piece)
+            if sum(map(len, waiting)) >= TOGETHER:
+                self._transport.write(b"".join(waiting))
+                waiting.clear()
+                if not await self._taken():
+                    return False
         if self._error is not None:
             raise self._error
+        self._transport.write(b"".join(waiting))
         self._given = True
         self._transport.set_write_buffer_limits(0)  # from here on choked means that something is left
         return await self._taken()
@@ -171,12 +174,6 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End at once."""
         self._transport.abort()
-
-    def ends_by_reset(self) -> None:
-        """Let the end of this connection be a reset, whatever is on its way then (SO_LINGER without a time)."""
-        # A descriptor of our own for the same socket: the loop's object for it takes no options (uvloop).
-        with socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno())) as same:
-            same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def overdue(self, limit: float, kept: float, now: float) -> None:
         """End where the index has been silent for longer than `limit` seconds, or nobody asked for `kept` seconds."""

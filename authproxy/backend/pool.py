@@ -14,7 +14,10 @@ No cookie is kept, no proxy setting of the environment obeyed.
 """
 
 import asyncio
+import os
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
@@ -122,13 +125,8 @@ class Pool:
         """
         request = written("POST", self._before + raw_target, {**headers, "Connection": "close"}, None)
         try:
-            connection = await self._opened()
+            connection = await self._opened(ends_by_reset=True)
         except OSError as exc:  # TimeoutError is one
-            raise Unreached("the index cannot be reached") from exc
-        try:
-            connection.ends_by_reset()
-        except OSError as exc:
-            connection.abort()
             raise Unreached("the index cannot be reached") from exc
         found, complete = await connection.send(request, body)
         return Answer(connection, found, Connection.abort), complete
@@ -143,15 +141,21 @@ class Pool:
                 return connection
         return None
 
-    async def _opened(self) -> Connection:
+    async def _opened(self, *, ends_by_reset: bool = False) -> Connection:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._connect):
-            _, connection = await loop.create_connection(
+            transport, connection = await loop.create_connection(
                 lambda: Connection(self._lost), self._host, self._port, ssl=self._tls
             )
         self._all.add(connection)
         if self._look is None:
             self._look = loop.call_later(self._apart, self._look_round)
+        if ends_by_reset:
+            try:
+                _end_by_reset(transport.get_extra_info("socket"))
+            except OSError:
+                connection.abort()
+                raise
         return connection
 
     def _released(self, connection: Connection) -> None:
@@ -178,6 +182,13 @@ class Pool:
         for connection in tuple(self._all):
             connection.abort()
         await asyncio.sleep(0)  # the loop tells each that it is over
+
+
+def _end_by_reset(its: socket.socket) -> None:
+    """Let the end of a connection be a reset, whatever is on its way then (SO_LINGER without a time)."""
+    # A descriptor of our own for the same socket: the loop's object for it takes no options (uvloop).
+    with socket.socket(its.family, its.type, its.proto, os.dup(its.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def written(method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
