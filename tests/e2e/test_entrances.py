@@ -5,7 +5,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -18,19 +18,13 @@ from tests.peers.packages import wheel
 from tests.peers.programs import Program, clean_environment
 from tests.peers.proxy import AUTHPROXY, Installation, installation
 from tests.peers.recording import RecordingIndex
+from tests.peers.waiting import wait_until
 from tests.peers.wire import get
 
 PATIENCE = 20.0  # seconds
 CLIENT = "192.0.2.7"
 HEADER = SIGNATURE + b"\x21\x11\x00\x0c" + bytes([192, 0, 2, 7, 198, 51, 100, 1, 0, 1, 0, 2])
 READ = get("/simple/acme-core/")
-
-
-def wait_until(condition: Callable[[], object], why: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, why
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ The rows of the table in docs/derived-keys.md name tests here.
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.peers.proxy import AUTHPROXY, Installation, Key, Proxy, installation,
 from tests.peers.recording import RecordingIndex, Reply, recording_index
 from tests.peers.reporter import URL, Reporter, posted, surrender
 from tests.peers.toolbox import Toolbox
+from tests.peers.waiting import wait_until
 from tests.peers.wire import basic, exchange, get
 from tests.web.receivers import types, verified, webhook
 
@@ -62,13 +63,6 @@ def running(made: Installation) -> Iterator[Proxy]:
         yield proxy
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def status(running: Proxy, key: str, package: object = CORE) -> int:
     return exchange(running.address, upload(package, key)).status  # type: ignore[arg-type]
 
@@ -88,7 +82,7 @@ def test_curl_ends_a_key(running: Proxy, receiver: RecordingIndex, tmp_path: Pat
     assert (ran.code, ran.said) == (0, "taken: if this was a key, it works no more\n")
     assert whoami(running, key.text) == 401
     assert json.loads(running.run("key", "show", key.id, "--json").said)["state"] == "revoked"
-    until(lambda: types(receiver) == ["key.revoked"])
+    wait_until(lambda: types(receiver) == ["key.revoked"])
     assert verified(receiver.requests[0])["data"]["why"] == "given up"
     assert key.text[18:] not in running.log
     assert key.id in running.log
@@ -104,7 +98,7 @@ def test_a_report_ends_keys(running: Proxy, receiver: RecordingIndex) -> None:
     found = [each["label"] for each in json.loads(answer.body)]
     assert found == ["true_positive", "true_positive", "false_positive"]
     assert [whoami(running, each) for each in (key.text, made_of_it, other.text)] == [401, 401, 200]
-    until(lambda: len(types(receiver)) == 4)
+    wait_until(lambda: len(types(receiver)) == 4)
     assert types(receiver) == ["key.leaked", "key.revoked", "key.leaked", "key.ended"]
     assert verified(receiver.requests[0])["data"]["source"] == f"'{URL}' 'content'"
     rows = [json.loads(line) for line in running.run("audit", "export").said.splitlines()]
@@ -130,7 +124,7 @@ def test_a_canary_sings(running: Proxy, receiver: RecordingIndex, tmp_path: Path
     )
     assert ran.code == 1
     assert "the key is not valid" in " ".join(ran.said.split())
-    until(lambda: types(receiver) == ["key.canary"])
+    wait_until(lambda: types(receiver) == ["key.canary"])
     told = verified(receiver.requests[0])["data"]
     assert (told["key_id"], told["address"], told["owner"]) == (canary.id, "127.0.0.1", "sec@acme")
     [line] = [json.loads(each) for each in running.log.splitlines() if "canary" in each]

@@ -4,7 +4,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from tests.peers.packages import Package, wheel
 from tests.peers.postgres import PASSWORD, PostgresServer, postgres_server, said
 from tests.peers.proxy import Key, Proxy, installation, served
 from tests.peers.pypiserver import PypiServer, pypiserver
+from tests.peers.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -78,15 +79,6 @@ def key(replicas: Replicas) -> Key:
     return replicas.proxies[0].create_key()
 
 
-def soon(condition: Callable[[], bool], within: float) -> float:
-    """Wait for it; how many seconds it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < within, "it did not happen in time"
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
 def warm(replicas: Replicas, key: Key) -> None:
     """Every replica has seen the key."""
     for number in range(3):
@@ -134,10 +126,12 @@ def test_readers_are_refused_within_a_second_where_nothing_is_heard(replicas: Re
         assert sessions == 3
         done = replicas.revoke(0, key)
         assert replicas.upload(1, wheel("acme-deaf"), key).status == 401
-        soon(lambda: [replicas.read(number, key) for number in range(3)] == [401, 401, 401], 1)
+        wait_until(lambda: [replicas.read(number, key) for number in range(3)] == [401, 401, 401], within=1)
         assert time.monotonic() - done < 1.1
         other = replicas.proxies[0].create_key()
-        soon(lambda: replicas.read(1, other) in {200, 404}, 5)  # negative control: it is this key that is refused
+        wait_until(
+            lambda: replicas.read(1, other) in {200, 404}, within=5
+        )  # negative control: it is this key that is refused
     assert not any(name.startswith("acme_deaf") for name in replicas.index.files())
 
 
@@ -170,7 +164,7 @@ def test_a_lost_database_is_a_clean_no_and_heals(replicas: Replicas, key: Key) -
             assert (answer.status, answer.header("retry-after")) == (503, "5"), answer.text
             assert "database is away" in answer.text
             assert time.monotonic() - began < 5
-        soon(lambda: [replicas.read(number, key) for number in range(3)] == [503, 503, 200], 1)
+        wait_until(lambda: [replicas.read(number, key) for number in range(3)] == [503, 503, 200], within=1)
         assert replicas.read(2, cold) == 503, "it was never seen there"
         assert replicas.index.files() == before
         assert PASSWORD not in "".join(each.log for each in replicas.proxies)
@@ -178,7 +172,7 @@ def test_a_lost_database_is_a_clean_no_and_heals(replicas: Replicas, key: Key) -
         replicas.server.start()
     for number in range(3):
         package = wheel("acme-healed", f"1.{number}")
-        soon(lambda: replicas.upload(number, package, key).status == 200, HEALED_WITHIN)  # noqa: B023 - called at once
+        wait_until(lambda: replicas.upload(number, package, key).status == 200, within=HEALED_WITHIN)  # noqa: B023 - called at once
         assert replicas.read(number, key) == 200
     assert replicas.read(2, cold) == 200
     verified = replicas.proxies[1].run("audit", "verify")
@@ -192,12 +186,12 @@ def test_an_end_of_the_grace(replicas: Replicas, key: Key) -> None:
     lost = time.monotonic()
     try:
         assert replicas.read(2, key) == 200
-        took = soon(lambda: replicas.read(2, key) == 503, GRACE + 3)
+        took = wait_until(lambda: replicas.read(2, key) == 503, within=GRACE + 3)
         assert took > GRACE - 3
         assert time.monotonic() - lost < GRACE + 3
     finally:
         replicas.server.start()
-    soon(lambda: replicas.read(2, key) == 200, HEALED_WITHIN)
+    wait_until(lambda: replicas.read(2, key) == 200, within=HEALED_WITHIN)
 
 
 def test_every_file_of_the_index_is_on_record(replicas: Replicas) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.proxy import Proxy, installation, listening_here
 from tests.peers.recording import RecordingIndex
+from tests.peers.waiting import wait_until
 
 PATIENCE = 10.0  # seconds
 
@@ -34,13 +35,6 @@ def scene(served: Scene) -> Iterator[Scene]:
     served.index.forget()
     yield served
     reload(served.proxy, text, "was reloaded")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def reload(running: Proxy, text: str, said: str) -> None:

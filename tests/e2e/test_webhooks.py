@@ -5,7 +5,7 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.peers.packages import wheel
 from tests.peers.ports import LOOPBACK
 from tests.peers.proxy import AUTHPROXY, Installation, Proxy, installation, served
 from tests.peers.recording import Hang, RecordingIndex, Reply, recording_index
+from tests.peers.waiting import wait_until
 from tests.peers.wire import exchange
 from tests.web.receivers import SECRET, types, verified, webhook
 from tests.web.test_courier import served as receiving
@@ -43,13 +44,6 @@ def made(tmp_path: Path, recording: RecordingIndex, receiver: RecordingIndex) ->
     folder.mkdir()
     (tmp_path / "hook-secret").rename(folder / "hook-secret")
     return installation(folder, recording.url, webhooks=hooks)
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def queued(made: Installation) -> list[tuple[str, str]]:
@@ -76,8 +70,8 @@ def test_a_kill_between_commit_and_message(made: Installation, receiver: Recordi
     receiver.forget()
     receiver.answer = lambda _: Reply(204)
     with served(made):
-        until(lambda: len(receiver.requests) == 4)
-        until(lambda: queued(made) == [])
+        wait_until(lambda: len(receiver.requests) == 4)
+        wait_until(lambda: queued(made) == [])
     assert [(seen.header("webhook-id"), seen.body.decode()) for seen in receiver.requests] == left
     for seen in receiver.requests:
         standardwebhooks.Webhook(SECRET.encode()).verify(seen.body, dict(seen.headers))
@@ -98,7 +92,7 @@ def test_a_kill_between_message_and_commit(made: Installation, receiver: Recordi
     assert (len(receiver.requests), len(queued(made))) == (1, 1)
     receiver.answer = lambda _: Reply(204)
     with served(made):
-        until(lambda: queued(made) == [])
+        wait_until(lambda: queued(made) == [])
     first, again = receiver.requests
     assert first.header("webhook-id") == again.header("webhook-id")
     assert first.body == again.body
@@ -110,7 +104,7 @@ def test_a_receiver_that_hangs_slows_no_upload(made: Installation, receiver: Rec
     key = made.create_key()
     with served(made) as proxy:
         assert exchange(proxy.address, upload(wheel("acme-core", "0.1"), key.text)).status == 200
-        until(lambda: len(receiver.requests) == 1)
+        wait_until(lambda: len(receiver.requests) == 1)
         began = time.monotonic()
         for number in range(20):
             assert exchange(proxy.address, upload(wheel("acme-core", f"1.{number}"), key.text)).status == 200
@@ -129,20 +123,20 @@ def test_a_reload_adds_and_removes_a_webhook(made: Installation, receiver: Recor
     def reload(proxy: Proxy, hooks: object, times: int) -> None:
         made.config.write_text(json.dumps(plain | {"webhooks": hooks}))
         proxy.program.signal(signal.SIGHUP)
-        until(lambda: proxy.log.count("the config was reloaded") == times)
+        wait_until(lambda: proxy.log.count("the config was reloaded") == times)
 
     with recording_index() as other, served(made) as proxy:
         added = plain["webhooks"][0] | {"name": "chat", "url": other.url}
         reload(proxy, [*plain["webhooks"], added], 1)
         assert exchange(proxy.address, upload(wheel("acme-core", "1.0"), key.text)).status == 200
-        until(lambda: len(other.requests) == len(receiver.requests) == 1)
+        wait_until(lambda: len(other.requests) == len(receiver.requests) == 1)
         reload(proxy, [added], 2)
         assert exchange(proxy.address, upload(wheel("acme-core", "2.0"), key.text)).status == 200
-        until(lambda: len(other.requests) == 2)
+        wait_until(lambda: len(other.requests) == 2)
         reload(proxy, [added | {"events": ["nonsense"]}], 2)
-        until(lambda: "was not reloaded" in proxy.log)
+        wait_until(lambda: "was not reloaded" in proxy.log)
         assert exchange(proxy.address, upload(wheel("acme-core", "3.0"), key.text)).status == 200
-        until(lambda: len(other.requests) == 3)
+        wait_until(lambda: len(other.requests) == 3)
     assert types(receiver) == ["upload.done"]
     assert [verified(seen)["data"]["version"] for seen in other.requests] == ["1.0", "2.0", "3.0"]
 

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -21,17 +21,11 @@ from tests.peers.ports import LOOPBACK, reserved_port
 from tests.peers.programs import Program, clean_environment
 from tests.peers.proxy import AUTHPROXY
 from tests.peers.recording import RecordingIndex
+from tests.peers.waiting import wait_until
 from tests.web.receivers import types, webhook
 
 PATIENCE = 20.0  # seconds
 TOGETHER = 64
-
-
-def wait_until(condition: Callable[[], object], why: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, why
-        time.sleep(0.02)
 
 
 def said(scene: Scene, message: str) -> list[dict[str, Any]]:

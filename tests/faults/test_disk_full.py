@@ -2,8 +2,7 @@
 
 import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.proxy import Installation, Proxy, installation, served
 from tests.peers.recording import RecordingIndex, Reply, Script, Seen
+from tests.peers.waiting import wait_until
 from tests.store.samples import ANY, ID, KEY, NOW, admitted
 from tests.store.samples import upload as entry
 
@@ -78,13 +78,6 @@ def has_a_page(seen: Seen) -> Script:
     if seen.method == "POST":
         return Reply(200)
     return Reply(200, b"<html>a page</html>") if seen.target.startswith("/simple/") else Reply(404)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def send(proxy: Proxy, key: str, version: str, size: int = 100) -> wire.Answer:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from authproxy.web import telling as room
 from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.recording import Hang, RecordingIndex, Reply, recording_index
+from tests.peers.waiting import until
 from tests.web.conftest import Running
 from tests.web.receivers import types, verified, webhook
 
@@ -47,12 +48,6 @@ def told(running: Running, receiver: RecordingIndex) -> Running:
     """A proxy with a webhook."""
     reload(running, webhook(running.file.parent, receiver, *EVENTS))
     return running
-
-
-async def until(true: Callable[[], bool], seconds: float = 15) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def value(running: Running, metric: str, name: str = "ops") -> float | None:
@@ -127,7 +122,7 @@ async def test_webhooks_come_and_go_with_the_config(told: Running, receiver: Rec
     await asyncio.sleep(0.2)
     assert len(receiver.requests) == 1, "nobody asks it any more"
     reload(told, webhook(told.file.parent, receiver, *EVENTS))
-    await until(lambda: len(receiver.requests) == 2, seconds=20)  # five seconds after its failure
+    await until(lambda: len(receiver.requests) == 2)  # five seconds after its failure
     first, again = receiver.requests
     assert (first.header("webhook-id"), first.body) == (again.header("webhook-id"), again.body)
 
@@ -201,6 +196,6 @@ async def test_a_long_queue_is_taken_away_as_it_goes(
     monkeypatch.setattr(hooks, "settle", settle)
     monkeypatch.setattr(room, "BATCH_SECONDS", 0.0)
     receiver.answer = lambda _: Reply(204)
-    await until(lambda: len(receiver.requests) == 6, seconds=20)
+    await until(lambda: len(receiver.requests) == 6)
     await until(lambda: sum(batches) == 5)
     assert batches == [1] * 5
