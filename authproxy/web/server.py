@@ -153,18 +153,20 @@ async def _reload(
 
     Of workers, their supervisor `tells` of it once, and the `first` looks into the store.
     """
-    before, well = app.parts.config.masters, False
+    before = app.parts.config.masters
     try:
         config = await asyncio.to_thread(load)
         restart = app.reload(config)
-        well = True
     except ConfigProblems as exc:
         log.error("the config was not reloaded, the old one stays in force:\n%s", exc)  # noqa: TRY400
+        app.parts.metrics.config.reloaded(well=False)
         if tls is not None:
             tls.doubt()
         return
-    finally:
-        app.parts.metrics.config.reloaded(well=well)
+    except Exception:
+        app.parts.metrics.config.reloaded(well=False)
+        raise
+    app.parts.metrics.config.reloaded(well=True)
     if tls is not None:
         tls.renew()
     if tells:

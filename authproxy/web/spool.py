@@ -134,11 +134,6 @@ class Spool:
                 left[0] = left[0][taken:]
 
     @property
-    def at_hand(self) -> bool:
-        """Whether it is quicker to read the bytes here and now than in a thread, once `settle` has returned."""
-        return self._file is None and self.size <= SMALL
-
-    @property
     def sha256(self) -> str:
         """Lower-case hex digest of all bytes, once `settle` has returned."""
         return self._hash.hexdigest()
@@ -148,7 +143,7 @@ class Spool:
 
         `blake2b` is the 256-bit form that upload forms carry (`blake2_256_digest`).
         """
-        if self.at_hand:
+        if self._file is None and self.size <= SMALL:
             return {name: self._digest(name) for name in names}
         found = await asyncio.gather(*(asyncio.to_thread(self._digest, name) for name in names))
         return dict(zip(names, found, strict=True))

@@ -30,7 +30,7 @@ from authproxy.backend.form import Form, RemovalForm
 from authproxy.domain.access import Access, Outcome, PrincipalKind
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import shows_secret
-from authproxy.domain.names import Artifact, Filetype
+from authproxy.domain.names import Artifact
 from authproxy.domain.narrowing import Nonce, nonces
 from authproxy.domain.policy import Admission, MetadataCheck, admit_uploader, decide
 from authproxy.domain.refusal import Code, Denial, Refused, refuse
@@ -155,7 +155,8 @@ class _Passage:
         decision = decide(self.parts.policy, principal, self.access, now=now)
         if isinstance(decision, Admission):
             if decision.metadata is MetadataCheck.VERIFY and self.access.artifact is not None:
-                await self._inspected(self.access.artifact)
+                async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
+                    await asyncio.to_thread(self._inspect, self.access.artifact)
             entry = audit.entry(self.origin, principal, self.access, decision)
             now = self.parts.now()
             claimed = await self.parts.ledger.claim(entry, self.access, decision, now=now, once=self._once())
@@ -170,14 +171,6 @@ class _Passage:
     def _once(self) -> tuple[Nonce, ...]:
         key, caveats = self.sender.principal.key, self.sender.principal.caveats
         return () if key is None or caveats is None else nonces(key.id, caveats, self.access)
-
-    async def _inspected(self, artifact: Artifact) -> None:
-        principal = self.sender.principal
-        if self.spool.at_hand and artifact.filetype is Filetype.WHEEL:  # its metadata is all that is unpacked
-            self._inspect(artifact)
-            return
-        async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
-            await asyncio.to_thread(self._inspect, artifact)
 
     def _inspect(self, artifact: Artifact) -> None:
         with self.spool.reader() as file:

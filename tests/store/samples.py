@@ -1,12 +1,14 @@
 """Keys and decisions as the rooms above would hand them in."""
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
 from authproxy.store import BUSY, Admitted, Claim, Entry, Store, Ticket, Verdict
+from authproxy.store.driver import sqlite3
 
 ID = KeyId("Abc123XYZ789")
 NOW = 1_800_000_000
@@ -101,3 +103,14 @@ async def peeked(store: Store, key_id: KeyId) -> KeyRecord | None:
     """What a look without waiting finds; where there is none, over a wire, what every request then asks."""
     found = store.peek(key_id)
     return await store.key(key_id) if found is BUSY else found
+
+
+def asked_by(store: Store) -> sqlite3.Connection:
+    """The connection that a store on a file writes through, and reads."""
+    raw: sqlite3.Connection = store._worker._writing.connection.dbapi_connection  # type: ignore[attr-defined]
+    return raw
+
+
+def shape(statement: str) -> str:
+    """A statement without its values: what SQLite tells of one has them in their places."""
+    return re.sub(r"x?'(?:[^']|'')*'|\b\d+\b", "?", statement)

@@ -1,7 +1,6 @@
 """Nobody waits for more than one turn of each other."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
@@ -9,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from authproxy.web.spool import SMALL
 from authproxy.web.turns import Turns
 from tests.peers.forms import upload
-from tests.peers.packages import sdist, wheel
+from tests.peers.packages import wheel
 from tests.web.conftest import Running
 
 Take = Callable[[str], AbstractAsyncContextManager[None]]
@@ -101,23 +99,17 @@ async def test_nothing_is_kept_of_who_gave_up() -> None:
 
 
 async def test_archives_are_read_in_turn(running: Running) -> None:
-    """While one archive of a key is read its others wait, and those of another key do not, nor do small wheels."""
+    """While one archive of a key is read its others wait, and those of another key do not."""
     turns = Turns(2)
     running.app.parts = replace(running.app.parts, archives=turns)
     busy, other = await running.key(), await running.key()
     async with turns.turn(busy.split("_")[1][:-1]):
         waiting = [
-            asyncio.create_task(running.ask(upload(package, busy)))
-            for package in (
-                sdist("acme-core"),
-                sdist("acme-core", "2.0"),
-                wheel("acme-core", payload=os.urandom(SMALL)),
-            )
+            asyncio.create_task(running.ask(upload(wheel("acme-core", f"1.{number}"), busy))) for number in range(3)
         ]
         await asyncio.sleep(0.5)
-        for package, key in ((sdist("acme-docs"), other), (wheel("acme-docs"), busy)):
-            answer = await running.ask(upload(package, key))
-            assert (answer.status, answer.text) == (200, "uploaded\n")
+        answer = await running.ask(upload(wheel("acme-docs", "1.0"), other))
+        assert (answer.status, answer.text) == (200, "uploaded\n")
         assert not any(task.done() for task in waiting)
     assert [(await task).status for task in waiting] == [200] * 3
     assert len(turns) == 0

@@ -1,8 +1,10 @@
 """TLS before a server: every byte passes both ways, nobody without the CA is served, and it ends with its block."""
 
+import gc
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,19 @@ def test_every_byte_passes(recording: RecordingIndex, tmp_path: Path) -> None:
         assert len(recording.requests) == 1
     with pytest.raises(ConnectionRefusedError):
         ask(port, trusting, BODY)
+
+
+async def test_its_end_leaves_nothing_open(recording: RecordingIndex) -> None:
+    """Also where a client has its connection still, and where who ends it runs an event loop of their own."""
+    recording.answer = lambda seen: Reply(200, seen.body)
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with tls_before(recording.address, tls_context(authority)) as port:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+        secured = trusting.wrap_socket(plain, server_hostname="127.0.0.1")
+        secured.sendall(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+        assert secured.recv(65536).startswith(b"HTTP/1.1 200")
+    with secured, suppress(OSError):  # an end of TLS, or a reset
+        assert secured.recv(1) == b""
+    gc.collect()  # what is left open is a warning, and that an error
