@@ -2,23 +2,21 @@
 
 uv and pdm speak trusted publishing over https:// alone. A web server does this for a real installation.
 
-One event loop, because no two threads may use one TLS connection: CPython 3.11 dies of it (seen).
+One thread for each connection and never two, since no two may use one TLS connection: CPython 3.11 dies of it (seen).
 """
 
-import asyncio
+import select
 import socket
 import ssl
 import threading
-from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Final
 
 from authproxy.cli.demo.children import LOOPBACK
 
-PATIENCE: Final = 60.0  # seconds that its beginning and its end may take
+PATIENCE: Final = 60.0  # seconds that a connection may say nothing
+FAREWELL: Final = 1.0  # and seconds for its last word: without ours some clients take what they have for a part
 PIECE: Final = 65536
 
 
@@ -26,57 +24,67 @@ PIECE: Final = 65536
 def tls_before(address: tuple[str, int], context: ssl.SSLContext, *, port: int = 0) -> Iterator[int]:
     """Run until the block ends; return the port."""
     listening = socket.create_server((LOOPBACK, port), backlog=128)
-    begun: Future[Callable[[], object]] = Future()
-    work = partial(_run, listening, context, address, begun)
-    thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
-    thread.start()
-    end = begun.result(PATIENCE)
+    front = _Front(address, context)
+    accepting = threading.Thread(target=front.accept, args=(listening,), daemon=True)
+    accepting.start()
     try:
         yield int(listening.getsockname()[1])
     finally:
-        end()
-        thread.join(PATIENCE)
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        accepting.join(PATIENCE)
+        front.end()
 
 
-async def _run(
-    listening: socket.socket, context: ssl.SSLContext, address: tuple[str, int], begun: Future[Callable[[], object]]
-) -> None:
-    """Serve until somebody, in whatever thread, calls what `begun` gives them."""
-    ended, serving = asyncio.Event(), set[asyncio.Task[None]]()
+class _Front:
+    """The connections of a front; each is a thread and its socket to the server."""
 
-    def serve(reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.create_task(_serve(reader, writer, address))
-        serving.add(task)
-        task.add_done_callback(serving.discard)
+    def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
+        self._address = address
+        self._context = context
+        self._open: dict[threading.Thread, socket.socket] = {}
 
-    server = await asyncio.start_server(serve, sock=listening, ssl=context)
-    begun.set_result(partial(asyncio.get_running_loop().call_soon_threadsafe, ended.set))
-    await ended.wait()
-    server.close()
-    for task in tuple(serving):
-        task.cancel()
-    await asyncio.gather(*serving, return_exceptions=True)
-
-
-async def _serve(reader: StreamReader, writer: StreamWriter, address: tuple[str, int]) -> None:
-    writers = [writer]
-    try:
+    def accept(self, listening: socket.socket) -> None:
+        """Serve whoever comes, until the socket is closed."""
         with suppress(OSError):
-            server_reader, server_writer = await asyncio.open_connection(*address)
-            writers.append(server_writer)
-            await asyncio.gather(_pass_on(reader, server_writer), _pass_on(server_reader, writer))
-    finally:
-        for each in writers:
-            each.transport.abort()
+            while True:
+                plain, _ = listening.accept()
+                threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def end(self) -> None:
+        """End all connections, from the server's side: the other one is its thread's."""
+        for thread, inside in tuple(self._open.items()):
             with suppress(OSError):
-                await each.wait_closed()
+                inside.shutdown(socket.SHUT_RDWR)
+            thread.join(PATIENCE)
+
+    def _serve(self, plain: socket.socket) -> None:
+        plain.settimeout(PATIENCE)
+        with (
+            plain,  # where the handshake fails
+            suppress(OSError),
+            self._context.wrap_socket(plain, server_side=True) as outside,
+            socket.create_connection(self._address, timeout=PATIENCE) as inside,
+        ):
+            self._open[threading.current_thread()] = inside
+            try:
+                while _passed_on(outside, inside):
+                    pass
+                outside.settimeout(FAREWELL)
+                outside.unwrap()
+            finally:
+                del self._open[threading.current_thread()]
 
 
-async def _pass_on(one: StreamReader, other: StreamWriter) -> None:
-    while piece := await one.read(PIECE):
-        other.write(piece)
-        await other.drain()
-    if other.can_write_eof():
-        other.write_eof()
-    else:  # of TLS, where the end of one direction is that of both
-        other.close()
+def _passed_on(outside: ssl.SSLSocket, inside: socket.socket) -> bool:
+    """Pass on what is here; False once either side has ended, or said nothing for too long."""
+    if outside.pending():
+        ready: list[socket.socket] = [outside]
+    else:
+        ready, _, _ = select.select([outside, inside], [], [], PATIENCE)
+    for one in ready:
+        piece = one.recv(PIECE)
+        if not piece:
+            return False
+        (inside if one is outside else outside).sendall(piece)
+    return bool(ready)
