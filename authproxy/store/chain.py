@@ -104,9 +104,7 @@ _LAST: Final = Prepared(
 _ANCHOR: Final[Select[Any]] = select(anchor.c.link_id, anchor.c.hash, anchor.c.record_id, anchor.c.time_ms).where(
     anchor.c.id == 1
 )
-_INSERT: Final = Prepared(
-    insert(links), ("id", "record_id", "time_ms", "kind", "outcome", "index_status", "digest", "hash")
-)
+_INSERT: Final = Prepared(insert(links), links.c.keys())
 
 # A page of links, each with its row as it is now: what the link says, how the row says that it ended, what was decided.
 LINKED: Final[Select[Any]] = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -152,6 +152,11 @@ def engine_on(path: Path) -> Engine:
     engine = create_engine("sqlite+pysqlite://", module=sqlite3, creator=partial(connect, path), poolclass=StaticPool)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def raw(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's own connection behind SQLAlchemy's."""
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
 @contextmanager

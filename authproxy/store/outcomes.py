@@ -5,18 +5,17 @@ What is stored of a file stays until the index has said yes to another: an overw
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, delete, literal_column, select, update
+from sqlalchemy import Connection, Select, bindparam, literal_column, select, update
 
 from authproxy.domain.access import Outcome
 from authproxy.store import chain, files, nonces
 from authproxy.store.prepared import Prepared
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
-from authproxy.store.uploads import PENDING, SPEND
+from authproxy.store.uploads import DROP_CLAIM, PENDING, SPEND
 from authproxy.store.verdicts import FileRow, Ticket
 
 _GIVE_BACK: Final = update(keys).where(keys.c.id == bindparam("b_key"), keys.c.used > 0).values(used=keys.c.used - 1)
-_DROP_CLAIM: Final = Prepared(delete(claims).where(claims.c.id == bindparam("b_claim")))
 _CLAIMED: Final[Select[Any]] = (
     select(claims.c.record_id, claims.c.run, record.c.sha256)
     .join(record, record.c.id == claims.c.record_id)
@@ -72,7 +71,7 @@ def complete(
     chain.ended(connection, ticket.record_id, outcome, index_status, time_ms)
     if outcome is Outcome.UNKNOWN:
         return
-    _DROP_CLAIM.run(connection, {"b_claim": ticket.claim_id})
+    DROP_CLAIM.run(connection, {"b_claim": ticket.claim_id})
     if outcome is Outcome.STORED:
         files.put(connection, file._asdict())
         return
@@ -101,7 +100,7 @@ def settle(connection: Connection, run: Run, row: FileRow, sha256: str | None, n
     claimed = connection.execute(_CLAIMED, {"b_claim": row.id}).first()
     if claimed is None or (claimed.run == run.name and row.id in run.in_flight):
         return None
-    _DROP_CLAIM.run(connection, {"b_claim": row.id})
+    DROP_CLAIM.run(connection, {"b_claim": row.id})
     ours = sha256 == claimed.sha256
     before = files.find(connection, row.index, row.identity)
     as_before = before is not None and not before.removed and before.sha256 == sha256

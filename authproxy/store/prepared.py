@@ -7,13 +7,14 @@ mean: there it executes these as it does all others.
 
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import UpdateBase
 
 from authproxy.store.driver import sqlite3
+from authproxy.store.engine import raw
 
 _SQLITE: Final = sqlite.dialect(paramstyle="qmark")
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -37,7 +38,7 @@ class Prepared:
 
     def rows(self, connection: Connection, given: Mapping[str, Any] = _NOTHING) -> list[Any]:
         """Execute it; return all rows."""
-        if connection.dialect.name != _SQLITE.name:
+        if not _is_sqlite(connection):
             return list(connection.execute(self._statement, given))
         cursor = self._execute(connection, given)
         # All of them, also where one is wanted: a statement that has more to say stands in the way of the commit.
@@ -57,14 +58,14 @@ class Prepared:
 
     def run(self, connection: Connection, given: Mapping[str, Any]) -> None:
         """Execute what returns nothing."""
-        if connection.dialect.name != _SQLITE.name:
+        if not _is_sqlite(connection):
             connection.execute(self._statement, given)
         else:
             self._execute(connection, given)
 
     def insert(self, connection: Connection, row: Mapping[str, Any]) -> int:
         """Insert a row that the database numbers; return its number."""
-        if connection.dialect.name != _SQLITE.name:
+        if not _is_sqlite(connection):
             made = connection.execute(self._statement, row).inserted_primary_key
             assert made is not None
             return int(made[0])
@@ -75,5 +76,8 @@ class Prepared:
     def _execute(self, connection: Connection, given: Mapping[str, Any]) -> sqlite3.Cursor:
         own = self._unless_given
         values = [given[name] if name in given else own[name] for name in self._names]
-        raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
-        return raw.execute(self.sql, values)
+        return raw(connection).execute(self.sql, values)
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == _SQLITE.name

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select, update
 
 from authproxy.domain.access import Outcome
 from authproxy.domain.grants import Action
@@ -37,7 +37,6 @@ _CLAIMED: Final[Select[Any]] = (
     .join(record, record.c.index_name == claims.c.index_name)
     .where(record.c.id == bindparam("b_record"), claims.c.identity == bindparam("b_identity"))
 )
-_DROP_CLAIM: Final = delete(claims).where(claims.c.id == bindparam("b_claim"))
 _SETTLE: Final = (
     update(record)
     .where(record.c.id == bindparam("b_record"))
@@ -113,7 +112,7 @@ def complete(
     """End a delete, and mark what is gone once more: whoever saw it meanwhile has taken the mark away."""
     claim = _claim(connection, record_id)
     if claim is not None and outcome is not Outcome.UNKNOWN:
-        connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
+        uploads.DROP_CLAIM.run(connection, {"b_claim": claim.id})
     given = {"b_record": record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
     if connection.execute(_COMPLETE, given).rowcount:
         chain.ended(connection, record_id, outcome, index_status, time_ms)
@@ -133,7 +132,7 @@ def settle(connection: Connection, run: Run, intent: Intent, left: Collection[st
     claim = _claim(connection, intent.record_id)
     if claim is None or (claim.run == run.name and claim.id in run.in_flight):
         return None
-    connection.execute(_DROP_CLAIM, {"b_claim": claim.id})
+    uploads.DROP_CLAIM.run(connection, {"b_claim": claim.id})
     outcome = Outcome.REMOVED if left is None else Outcome.FAILED
     given = {"b_record": intent.record_id, "b_outcome": outcome, "b_time": now * 1000}
     status = connection.execute(_SETTLE, given).scalar_one()

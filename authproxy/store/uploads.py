@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
+    delete,
     insert,
     select,
     update,
@@ -82,6 +83,7 @@ _NTH_LATEST: Final = Prepared(
 SPEND: Final = Prepared(update(keys).where(keys.c.id == bindparam("b_key")).values(used=keys.c.used + 1))
 _INSERT_RECORD: Final = Prepared(insert(record), (*_COLUMN_OF.values(), "outcome", "code", "admitted_ms"))
 INSERT_CLAIM: Final = Prepared(insert(claims), ("index_name", "identity", "record_id", "run", "opened"))
+DROP_CLAIM: Final = Prepared(delete(claims).where(claims.c.id == bindparam("b_claim")))
 
 
 def admit(connection: Connection, run: Run, entry: Entry, claim: Claim, now: int) -> Verdict:

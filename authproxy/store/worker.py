@@ -18,12 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from authproxy.store.driver import sqlite3
-from authproxy.store.engine import border, engine_on
+from authproxy.store.engine import border, engine_on, raw
 from authproxy.store.errors import StoreError
 
 T = TypeVar("T")
@@ -125,10 +124,6 @@ class Answer:
             self.job.future.get_loop().call_soon_threadsafe(self.deliver)
 
 
-def _raw(connection: Connection) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
-
-
 class FileWorker(Worker):
     """Runs functions of a `Connection` in its thread. They raise StoreError, or what `border` turns into one.
 
@@ -214,9 +209,9 @@ class FileWorker(Worker):
                 yield
         finally:
             # A COMMIT that failed (another program reads) is over for SQLAlchemy, but not for SQLite: it stays open.
-            raw = _raw(connection)
-            if raw.in_transaction:
-                raw.rollback()
+            driver = raw(connection)
+            if driver.in_transaction:
+                driver.rollback()
 
     def _alone(self, job: Job[T], connection: Connection) -> Answer:
         try:
@@ -241,7 +236,7 @@ class FileWorker(Worker):
                 value = job.work(connection)
         except Exception as exc:
             # On a full disk and the like SQLite rolls everything back by itself, https://sqlite.org/lang_transaction.html
-            if not _raw(connection).in_transaction:
+            if not raw(connection).in_transaction:
                 raise
             connection.exec_driver_sql("ROLLBACK TO job")
             connection.exec_driver_sql("RELEASE job")

@@ -129,9 +129,8 @@ def test_readers_are_refused_within_a_second_where_nothing_is_heard(replicas: Re
         wait_until(lambda: [replicas.read(number, key) for number in range(3)] == [401, 401, 401], within=1)
         assert time.monotonic() - done < 1.1
         other = replicas.proxies[0].create_key()
-        wait_until(
-            lambda: replicas.read(1, other) in {200, 404}, within=5
-        )  # negative control: it is this key that is refused
+        # Negative control: it is this key that is refused.
+        wait_until(lambda: replicas.read(1, other) in {200, 404}, within=5)
     assert not any(name.startswith("acme_deaf") for name in replicas.index.files())
 
 

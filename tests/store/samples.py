@@ -9,6 +9,7 @@ from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
 from authproxy.store import BUSY, Admitted, Claim, Entry, Store, Ticket, Verdict
 from authproxy.store.driver import sqlite3
+from authproxy.store.engine import raw
 
 ID = KeyId("Abc123XYZ789")
 NOW = 1_800_000_000
@@ -107,8 +108,7 @@ async def peeked(store: Store, key_id: KeyId) -> KeyRecord | None:
 
 def asked_by(store: Store) -> sqlite3.Connection:
     """The connection that a store on a file writes through, and reads."""
-    raw: sqlite3.Connection = store._worker._writing.connection.dbapi_connection  # type: ignore[attr-defined]
-    return raw
+    return raw(store._worker._writing)  # type: ignore[attr-defined]
 
 
 def shape(statement: str) -> str:

@@ -5,7 +5,6 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import trustme
@@ -15,6 +14,19 @@ from authproxy.cli.demo.issuer import tls_context
 from tests.peers.recording import RecordingIndex, Reply
 
 BODY = bytes(range(256)) * 4096
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """What a client has that trusts it."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
 
 
 def ask(port: int, context: ssl.SSLContext, body: bytes) -> bytes:
@@ -29,12 +41,11 @@ def ask(port: int, context: ssl.SSLContext, body: bytes) -> bytes:
         return found
 
 
-def test_many_pass_at_once_and_one_that_leaves_takes_nobody_along(recording: RecordingIndex) -> None:
+def test_many_pass_at_once_and_one_that_leaves_takes_nobody_along(
+    recording: RecordingIndex, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
     """Each gets its own bytes; who goes in the middle of an answer is forgotten."""
     recording.answer = lambda seen: Reply(200, seen.body)
-    authority = trustme.CA()
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
 
     def talk(number: int) -> bool:
         if number % 5 == 0:
@@ -50,12 +61,9 @@ def test_many_pass_at_once_and_one_that_leaves_takes_nobody_along(recording: Rec
         assert all(pool.map(talk, range(200)))
 
 
-def test_every_byte_passes(recording: RecordingIndex, tmp_path: Path) -> None:
+def test_every_byte_passes(recording: RecordingIndex, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     """A megabyte there and back."""
     recording.answer = lambda seen: Reply(200, seen.body)
-    authority = trustme.CA()
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
     with tls_before(recording.address, tls_context(authority)) as port:
         assert ask(port, trusting, BODY).endswith(b"\r\n\r\n" + BODY)
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -65,12 +73,11 @@ def test_every_byte_passes(recording: RecordingIndex, tmp_path: Path) -> None:
         ask(port, trusting, BODY)
 
 
-async def test_its_end_leaves_nothing_open(recording: RecordingIndex) -> None:
+async def test_its_end_leaves_nothing_open(
+    recording: RecordingIndex, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
     """Also where a client has its connection still, and where who ends it runs an event loop of their own."""
     recording.answer = lambda seen: Reply(200, seen.body)
-    authority = trustme.CA()
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
     with tls_before(recording.address, tls_context(authority)) as port:
         plain = socket.create_connection(("127.0.0.1", port), timeout=20)
         secured = trusting.wrap_socket(plain, server_hostname="127.0.0.1")
