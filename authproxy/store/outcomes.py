@@ -30,9 +30,10 @@ _FILE_OF_RECORD: Final = (
     record.c.filename,
     record.c.sha256,
 )
+# (To the letter, or SQLite plans it anew each time: it might be the condition of an index.)
 _COMPLETE: Final = Prepared(
     update(record)
-    .where(record.c.id == bindparam("b_record"), record.c.outcome == PENDING)
+    .where(record.c.id == bindparam("b_record"), record.c.outcome == literal_column(f"'{PENDING}'"))
     .values(outcome=bindparam("b_outcome"), index_status=bindparam("b_status"), completed_ms=bindparam("b_time"))
     .returning(*_FILE_OF_RECORD)
 )

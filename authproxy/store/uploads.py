@@ -14,6 +14,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -71,7 +72,9 @@ _CLAIM_OF_RECORD: Final[Select[Any]] = (
     .join(record, record.c.id == claims.c.record_id)
     .where(claims.c.record_id == bindparam("b_record"))
 )
-_DELETES: Final = Prepared(CLAIMS.where(record.c.action == Action.DELETE, record.c.project == bindparam("b_project")))
+# To the letter, as the index has it: with a value that is bound, SQLite plans the statement anew each time.
+_IS_DELETE: Final = record.c.action == literal_column(f"'{Action.DELETE.value}'")
+_DELETES: Final = Prepared(CLAIMS.where(_IS_DELETE, record.c.project == bindparam("b_project")))
 # The time of the admission that fills the window, if it is full.
 _NTH_LATEST: Final = Prepared(
     select(record.c.admitted_ms)

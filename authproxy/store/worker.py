@@ -5,30 +5,34 @@ Rule 2. A write is answered after its commit, never before.
 Rule 3. Whatever waits when a commit starts shares the next one; each write stands in a savepoint of its own, so a
         failing one takes no other down, unless the database itself gave the whole transaction up.
 
-Why not an asyncio driver: admit and complete are a dozen statements, and a hop to a driver's thread and back for each
-cost 2.7 ms of a core where this thread costs 0.7 (measured side by side). PostgreSQL has a true asyncio driver, which
-runs the same functions by `AsyncConnection.run_sync` (`postgres.worker`).
+What begins and ends a transaction is said to SQLite's driver itself: by SQLAlchemy it was a tenth of what an upload
+costs. Why not an asyncio driver: admit and complete are a dozen statements, and a hop to a driver's thread and back for
+each cost 2.7 ms of a core where this thread costs 0.7 (measured side by side). PostgreSQL has a true asyncio driver,
+which runs the same functions by `AsyncConnection.run_sync` (`postgres.worker`).
 """
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from authproxy.store.engine import border, engine_on, raw
+from authproxy.store.engine import border, connection_on, let_go, raw
 from authproxy.store.errors import StoreError
 
 T = TypeVar("T")
 
 # A batch of admissions holds the thread for about 25 ms; more would make a read wait noticeably.
 BATCH_LIMIT: Final = 64
+# How what writes begins: what reads first and writes later could not wait for its lock.
+IMMEDIATE: Final = "BEGIN IMMEDIATE"
 
 
 class Watched(Protocol):
@@ -133,43 +137,29 @@ class FileWorker(Worker):
     def __init__(self, path: Path, watched: Watched = as_it_is) -> None:
         self._path: Final = path
         self._watched: Final = watched
-        self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="authproxy-store")
-        self._waiting: Final[deque[Job[Any]]] = deque()
-        self._engine: Engine | None = None
+        self._waiting: Final[SimpleQueue[Job[Any] | None]] = SimpleQueue()  # None is the last: it is closed
+        self._thread: Thread | None = None
         self._closed = False
 
     async def start(self, check: Callable[[Connection], None]) -> None:
         """Open the database and let `check` refuse it."""
-        loop = asyncio.get_running_loop()
+        opened: Future[None] = Future()
+        self._thread = Thread(target=self._live, args=(check, opened), name="authproxy-store", daemon=True)
+        self._thread.start()
         try:
-            await loop.run_in_executor(self._thread, self._connect, check)
+            await asyncio.shield(asyncio.wrap_future(opened))
         except BaseException:
             await self.close()
             raise
-
-    def _connect(self, check: Callable[[Connection], None]) -> None:
-        with border(self._path):
-            self._engine = engine_on(self._path)
-            # Both on the one connection of the pool, in turns.
-            self._reading = self._engine.execution_options(begin="BEGIN").connect()
-            self._writing = self._engine.connect()
-            with self._reading.begin():
-                check(self._reading)
 
     async def close(self) -> None:
         """Finish what waits, then let go."""
         if self._closed:
             return
         self._closed = True
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown(wait=True)
-
-    def _disconnect(self) -> None:
-        while self._waiting:
-            self._drain()
-        if self._engine is not None:
-            self._engine.dispose()
+        self._waiting.put(None)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
 
     def hand_in(
         self,
@@ -184,62 +174,90 @@ class FileWorker(Worker):
             raise StoreError(f"{self._path} is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         work = self._watched(work) if writes else work
-        self._waiting.append(Job(work, writes, future, orphaned, afterwards))
-        self._thread.submit(self._drain)
+        self._waiting.put(Job(work, writes, future, orphaned, afterwards))
         return future
 
-    def _drain(self) -> None:
-        batch: list[Job[Any]] = []
-        while self._waiting and len(batch) < BATCH_LIMIT:
-            batch.append(self._waiting.popleft())
+    # What follows runs in the thread.
+
+    def _live(self, check: Callable[[Connection], None], opened: Future[None]) -> None:
+        try:
+            with border(self._path):
+                self._connection = connection_on(self._path)
+                self._driver = raw(self._connection)
+        except BaseException as exc:  # noqa: BLE001 - it is raised where it was started
+            opened.set_exception(exc)
+            return
+        try:
+            with self._transaction("BEGIN"):
+                check(self._connection)
+        except BaseException as exc:  # noqa: BLE001 - as above
+            opened.set_exception(exc)
+        else:
+            opened.set_result(None)
+            while (job := self._waiting.get()) is not None:
+                self._drain(job)
+        finally:
+            let_go(self._connection)
+
+    def _drain(self, first: Job[Any]) -> None:
+        batch = [first]
+        while len(batch) < BATCH_LIMIT:
+            try:
+                job = self._waiting.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._waiting.put(None)
+                break
+            batch.append(job)
         for job in batch:
             if not job.writes:
-                self._alone(job, self._reading).send()
+                self._alone(job, "BEGIN").send()
         writes = [job for job in batch if job.writes]
         if len(writes) == 1:
-            self._alone(writes[0], self._writing).send()
+            self._alone(writes[0], IMMEDIATE).send()
         elif writes:
             for answer in self._together(writes):
                 answer.send()
 
     @contextmanager
-    def _transaction(self, connection: Connection) -> Iterator[None]:
-        try:
-            with border(self._path), connection.begin():
+    def _transaction(self, begin: str) -> Iterator[None]:
+        with border(self._path):
+            self._driver.execute(begin)
+            try:
                 yield
-        finally:
-            # A COMMIT that failed (another program reads) is over for SQLAlchemy, but not for SQLite: it stays open.
-            driver = raw(connection)
-            if driver.in_transaction:
-                driver.rollback()
+                self._driver.commit()
+            finally:
+                if self._driver.in_transaction:  # what failed, and a COMMIT that did (another program reads)
+                    self._driver.rollback()
 
-    def _alone(self, job: Job[T], connection: Connection) -> Answer:
+    def _alone(self, job: Job[T], begin: str) -> Answer:
         try:
-            with self._transaction(connection):
-                value = job.work(connection)
+            with self._transaction(begin):
+                value = job.work(self._connection)
         except Exception as exc:  # noqa: BLE001 - it is raised where the job came from
             return Answer(job, error=exc)
         return Answer(job, value)
 
     def _together(self, jobs: list[Job[Any]]) -> list[Answer]:
         try:
-            with self._transaction(self._writing):
+            with self._transaction(IMMEDIATE):
                 return [self._in_savepoint(job) for job in jobs]
         except Exception as exc:  # noqa: BLE001 - as above
             return [Answer(job, error=exc) for job in jobs]
 
     def _in_savepoint(self, job: Job[T]) -> Answer:
-        connection = self._writing
-        connection.exec_driver_sql("SAVEPOINT job")
+        driver = self._driver
+        driver.execute("SAVEPOINT job")
         try:
             with border(self._path):
-                value = job.work(connection)
+                value = job.work(self._connection)
         except Exception as exc:
             # On a full disk and the like SQLite rolls everything back by itself, https://sqlite.org/lang_transaction.html
-            if not raw(connection).in_transaction:
+            if not driver.in_transaction:
                 raise
-            connection.exec_driver_sql("ROLLBACK TO job")
-            connection.exec_driver_sql("RELEASE job")
+            driver.execute("ROLLBACK TO job")
+            driver.execute("RELEASE job")
             return Answer(job, error=exc)
-        connection.exec_driver_sql("RELEASE job")
+        driver.execute("RELEASE job")
         return Answer(job, value)

@@ -9,7 +9,6 @@ from authproxy.domain.access import Outcome
 from authproxy.domain.keys import KeyId, KeyRecord, Secret
 from authproxy.store import BUSY, Admitted, Claim, Entry, Store, Ticket, Verdict
 from authproxy.store.driver import sqlite3
-from authproxy.store.engine import raw
 
 ID = KeyId("Abc123XYZ789")
 NOW = 1_800_000_000
@@ -108,7 +107,7 @@ async def peeked(store: Store, key_id: KeyId) -> KeyRecord | None:
 
 def asked_by(store: Store) -> sqlite3.Connection:
     """The connection that a store on a file writes through, and reads."""
-    return raw(store._worker._writing)  # type: ignore[attr-defined]
+    return store._worker._driver  # type: ignore[attr-defined,no-any-return]
 
 
 def shape(statement: str) -> str:

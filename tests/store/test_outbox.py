@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, event
 
 from authproxy.cli.provenance import document_of
 from authproxy.domain.access import Outcome
@@ -172,20 +172,20 @@ async def test_an_event_beside_its_transaction_would_be_found(told: Store, rows:
 def counted(store: Store, what: str) -> list[str]:
     """From now on, the statements or the commits of a store."""
     found: list[str] = []
-    engine = engine_of(store)
-    if what == "commits":
-        event.listen(engine, "commit", lambda _: found.append("commit"))
-    elif isinstance(store._worker, PostgresWorker):
-        event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: found.append(statement))
-    else:
-        asked_by(store).set_trace_callback(lambda statement: found.append(shape(statement)))
+    if isinstance(store._worker, PostgresWorker):
+        engine = store._worker._writer.sync_engine
+        if what == "commits":
+            event.listen(engine, "commit", lambda _: found.append("commit"))
+        else:
+            event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: found.append(statement))
+        return found
+
+    def note(statement: str) -> None:
+        if what == "statements" or statement == "COMMIT":
+            found.append(shape(statement))
+
+    asked_by(store).set_trace_callback(note)
     return found
-
-
-def engine_of(store: Store) -> Engine:
-    """What the writes of a store go through."""
-    worker = store._worker
-    return worker._writer.sync_engine if isinstance(worker, PostgresWorker) else worker._engine
 
 
 async def test_without_webhooks_an_upload_costs_what_it_did(store: Store) -> None:

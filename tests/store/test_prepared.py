@@ -1,14 +1,17 @@
 """What is prepared says what SQLAlchemy says, on every database."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from authproxy.store import Store, StoreError
+from authproxy.store import Store, StoreError, chain, holds, outcomes, uploads
+from authproxy.store import files as file_rows
+from authproxy.store import keys as key_rows
 from authproxy.store.prepared import Prepared
-from authproxy.store.tables import files
+from authproxy.store.tables import files, record
 
 ROW: dict[str, Any] = {
     "index_name": "",
@@ -67,3 +70,18 @@ async def test_a_value_that_is_missing_is_a_defect(store: Store) -> None:
     """And no null: a condition on it would be true of nothing, and nobody would know."""
     with pytest.raises((KeyError, StoreError)):
         await done(store, lambda connection: Prepared(select(files).where(*THIS)).rows(connection, {"b_index": ""}))
+
+
+def test_no_statement_is_planned_anew_each_time() -> None:
+    """SQLite does that where a bound value may be what the condition of an index says: those stand to the letter."""
+    conditions = " ".join(
+        str(index.dialect_options["sqlite"]["where"]) for index in record.indexes if index.dialect_options["sqlite"]
+    )
+    compared = set(re.findall(r"(record\.\w+) = '", conditions))
+    assert compared == {"record.action", "record.outcome", "record.principal"}
+    modules = (chain, file_rows, holds, key_rows, outcomes, uploads)
+    prepared = {each.sql for module in modules for each in vars(module).values() if isinstance(each, Prepared)}
+    assert len(prepared) > 10
+    assert [sql for sql in prepared for column in compared if f"{column} = ?" in sql] == []
+    bound = Prepared(select(record.c.id).where(record.c.outcome == bindparam("b_outcome")))
+    assert "record.outcome = ?" in bound.sql, "negative control: it would be seen"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 
 from authproxy.store import StoreBusy, StoreError, StoreFull
 from authproxy.store.engine import connect
@@ -39,11 +39,10 @@ def count(connection: Connection) -> int:
     return int(connection.scalar(COUNT))
 
 
-def commits(worker: FileWorker) -> list[int]:
+def commits(worker: FileWorker) -> list[str]:
     """Note every commit from now on."""
-    seen: list[int] = []
-    assert worker._engine is not None
-    event.listen(worker._engine, "commit", lambda _: seen.append(1))
+    seen: list[str] = []
+    worker._driver.set_trace_callback(lambda statement: seen.append(statement) if statement == "COMMIT" else None)
     return seen
 
 
