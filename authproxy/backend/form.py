@@ -273,7 +273,7 @@ _BROKEN_OFF: Final = Denial(Code.FORM_INVALID, "the upload form was not read to 
 
 
 def _text(name: str, value: bytes) -> str:
-    if b"\0" in value:
+    if 0 in value:
         raise refuse(Code.FORM_INVALID, f"the field {name} of the upload form contains a NUL: text has none")
     try:
         return value.decode("utf-8")

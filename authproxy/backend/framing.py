@@ -136,7 +136,8 @@ class Framing:
     def _search(self, piece: bytes) -> None:
         """Rule 3; the seam catches a boundary that two pieces share."""
         overlap = len(self._dashed) - 1
-        if self._dashed in piece or self._dashed in self._seam + piece[:overlap]:
+        # `find`, since `in` costs CPython 3.11 an exception for each question: bytes may be asked for a number.
+        if piece.find(self._dashed) >= 0 or (self._seam + piece[:overlap]).find(self._dashed) >= 0:
             raise refuse(Code.FORM_INVALID, f"{self._here()} contains the form's boundary: choose another boundary")
         self._seam = piece[-overlap:] if len(piece) >= overlap else (self._seam + piece)[-overlap:]
 

@@ -14,7 +14,6 @@ No cookie is kept, no proxy setting of the environment obeyed.
 """
 
 import asyncio
-import os
 import socket
 import ssl
 import struct
@@ -186,9 +185,12 @@ class Pool:
 
 def _end_by_reset(its: socket.socket) -> None:
     """Let the end of a connection be a reset, whatever is on its way then (SO_LINGER without a time)."""
-    # A descriptor of our own for the same socket: the loop's object for it takes no options (uvloop).
-    with socket.socket(its.family, its.type, its.proto, os.dup(its.fileno())) as same:
+    # An object of our own for the same descriptor: the loop's takes no options (uvloop).
+    same = socket.socket(its.family, its.type, its.proto, its.fileno())
+    try:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    finally:
+        same.detach()  # or it would close what is the loop's
 
 
 def written(method: str, raw_target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:

@@ -11,6 +11,7 @@ Everything is ASCII before it is anything else: a case-insensitive `[a-z]` takes
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NewType
 
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
@@ -31,6 +32,9 @@ FILENAME_LIMIT = 251
 # A wheel's tags are the cross product of three lists; the widest wheels on PyPI have about 50. Without a limit
 # a name of 251 characters makes packaging build 70,000 of them.
 TAGS_LIMIT = 1_000
+
+# An upload asks for its one version ten times, and packaging reads it anew each time. What is none is not kept.
+VERSIONS_KEPT = 256
 
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9.!+_-]+", re.ASCII)
@@ -76,6 +80,7 @@ def project_name(raw: str) -> ProjectName:
     return ProjectName(_SEPARATORS.sub("-", raw).lower())  # PEP 503
 
 
+@lru_cache(VERSIONS_KEPT)
 def version_text(raw: str) -> str:
     """Return the canonical form of a PEP 440 version; raise `Refused(NAME_INVALID)` for what is none."""
     return str(_version(raw))
@@ -104,6 +109,7 @@ def artifact(filename: str) -> Artifact:
     )
 
 
+@lru_cache(VERSIONS_KEPT)
 def _version(raw: str) -> "Version":
     from packaging.version import InvalidVersion, Version
 
@@ -136,13 +142,13 @@ def _wheel(filename: str) -> Artifact:
         _, _, build, _ = parse_wheel_filename(filename)
     except InvalidWheelFilename:
         raise _unreadable(filename, "made of a name, a version and tags that PEP 427 and PEP 440 allow") from None
-    project, version = project_name(parts[0]), _version(parts[1])
+    project, version = project_name(parts[0]), version_text(parts[1])
     # The sorted lists say the same as the sorted cross product and stay as short as the filename. Lower case, since
     # two builds that differ in case alone are one file on some file systems.
     written_build = f"{build[0]}{build[1].lower()}" if build else ""
     written_tags = "-".join(".".join(sorted(set(tag))) for tag in tags)
-    identity = f"{release_identity(project, str(version))} wheel {written_build} {written_tags}"
-    return Artifact(filename, project, str(version), Filetype.WHEEL, identity)
+    identity = f"{release_identity(project, version)} wheel {written_build} {written_tags}"
+    return Artifact(filename, project, version, Filetype.WHEEL, identity)
 
 
 def _sdist(filename: str) -> Artifact:
@@ -154,9 +160,9 @@ def _sdist(filename: str) -> Artifact:
     except InvalidSdistFilename:
         raise _unreadable(filename, "name-version.tar.gz or .zip, with a version that PEP 440 allows") from None
     raw_name, _, raw_version = filename.removesuffix(".zip").removesuffix(".tar.gz").rpartition("-")
-    project, version = project_name(raw_name), _version(raw_version)
-    identity = f"{release_identity(project, str(version))} sdist"
-    return Artifact(filename, project, str(version), Filetype.SDIST, identity)
+    project, version = project_name(raw_name), version_text(raw_version)
+    identity = f"{release_identity(project, version)} sdist"
+    return Artifact(filename, project, version, Filetype.SDIST, identity)
 
 
 def _unreadable(filename: str, wanted: str) -> Refused:

@@ -19,9 +19,9 @@ from hashlib import sha256
 from json import JSONEncoder
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
-from authproxy.store.prepared import Prepared
+from authproxy.store.prepared import Prepared, PreparedInsert
 from authproxy.store.tables import anchor, links, record
 
 # What a row says until what it decided has ended.
@@ -104,7 +104,7 @@ _LAST: Final = Prepared(
 _ANCHOR: Final[Select[Any]] = select(anchor.c.link_id, anchor.c.hash, anchor.c.record_id, anchor.c.time_ms).where(
     anchor.c.id == 1
 )
-_INSERT: Final = Prepared(insert(links), links.c.keys())
+_INSERT: Final = PreparedInsert(links)
 
 # A page of links, each with its row as it is now: what the link says, how the row says that it ended, what was decided.
 LINKED: Final[Select[Any]] = (
@@ -197,14 +197,14 @@ def append(
     number = last.link + 1
     new = Head(number, link_hash(last.hash, (number, *link), digest))
     record_id, time_ms, kind, outcome, index_status = link
-    _INSERT.run(
+    _INSERT.insert(
         connection,
         {
             "id": number,
             "record_id": record_id,
             "time_ms": time_ms,
-            "kind": kind,
-            "outcome": outcome,
+            "kind": kind.value,
+            "outcome": str(outcome),
             "index_status": index_status,
             "digest": digest,
             "hash": new.hash,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, selec
 
 from authproxy.domain.access import ACCEPT, Outcome
 from authproxy.store import alarms, chain
-from authproxy.store.prepared import Prepared
+from authproxy.store.prepared import Prepared, PreparedInsert
 from authproxy.store.tables import claims, files, record
 from authproxy.store.verdicts import Adopted, AdoptedFile, FileRow
 
@@ -21,9 +21,7 @@ _THIS: Final = (files.c.index_name == bindparam("b_index"), files.c.identity == 
 _ONE: Final = Prepared(select(files).where(*_THIS))
 _DROP: Final = Prepared(delete(files).where(*_THIS))
 _INSERT: Final = insert(files)
-_PUT: Final = Prepared(
-    _INSERT, ("index_name", "identity", "project", "version", "filename", "sha256", "record_id", "removed")
-)
+_PUT: Final = PreparedInsert(files)
 _KNOWN: Final[Select[Any]] = (
     select(files, record.c.outcome)
     .select_from(files.outerjoin(record, record.c.id == files.c.record_id))
@@ -98,7 +96,7 @@ def find(connection: Connection, index: str, identity: str) -> FileRow | None:
 def put(connection: Connection, row: dict[str, Any]) -> None:
     """Store a file in place of whatever was known under its identity; its number is new."""
     _DROP.run(connection, {"b_index": row["index_name"], "b_identity": row["identity"]})
-    _PUT.run(connection, row)
+    _PUT.insert(connection, row)
 
 
 def projects(connection: Connection, index: str, after: str) -> list[str]:

@@ -63,7 +63,7 @@ def complete(
 ) -> None:
     """End an admitted upload. Ending it twice changes nothing."""
     first = ticket.claim_id in run.in_flight
-    given = {"b_record": ticket.record_id, "b_outcome": outcome, "b_status": index_status, "b_time": time_ms}
+    given = {"b_record": ticket.record_id, "b_outcome": outcome.value, "b_status": index_status, "b_time": time_ms}
     file = _COMPLETE.first(connection, given)
     if file is None:
         if first and outcome is Outcome.STORED:

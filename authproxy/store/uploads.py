@@ -13,7 +13,6 @@ from sqlalchemy import (
     Select,
     bindparam,
     delete,
-    insert,
     literal_column,
     select,
     update,
@@ -26,7 +25,7 @@ from authproxy.domain.names import release_identity, same_version
 from authproxy.domain.narrowing import Nonce
 from authproxy.store import chain, derivations, files, holds, nonces
 from authproxy.store import keys as key_rows
-from authproxy.store.prepared import Prepared
+from authproxy.store.prepared import Prepared, PreparedInsert
 from authproxy.store.runs import Run
 from authproxy.store.tables import claims, keys, record
 from authproxy.store.verdicts import (
@@ -84,8 +83,8 @@ _NTH_LATEST: Final = Prepared(
     .offset(bindparam("b_before"))
 )
 SPEND: Final = Prepared(update(keys).where(keys.c.id == bindparam("b_key")).values(used=keys.c.used + 1))
-_INSERT_RECORD: Final = Prepared(insert(record), (*_COLUMN_OF.values(), "outcome", "code", "admitted_ms"))
-INSERT_CLAIM: Final = Prepared(insert(claims), ("index_name", "identity", "record_id", "run", "opened"))
+_INSERT_RECORD: Final = PreparedInsert(record)
+INSERT_CLAIM: Final = PreparedInsert(claims)
 DROP_CLAIM: Final = Prepared(delete(claims).where(claims.c.id == bindparam("b_claim")))
 
 

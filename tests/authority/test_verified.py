@@ -90,6 +90,6 @@ def test_no_secret_stays_in_memory(verified):
 
 
 def test_a_short_process_key_is_refused():
-    """An HMAC key shorter than the hash is a mistake of the caller."""
-    with pytest.raises(ValueError, match="at least 32 bytes"):
+    """A key shorter than what it makes is a mistake of the caller."""
+    with pytest.raises(ValueError, match="32 to 64 bytes"):
         VerifiedKeys(b"short")

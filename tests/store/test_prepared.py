@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from authproxy.store import Store, StoreError, chain, holds, outcomes, uploads
 from authproxy.store import files as file_rows
 from authproxy.store import keys as key_rows
-from authproxy.store.prepared import Prepared
+from authproxy.store.prepared import Prepared, PreparedInsert
 from authproxy.store.tables import files, record
 
 ROW: dict[str, Any] = {
@@ -23,7 +23,7 @@ ROW: dict[str, Any] = {
 }
 THIS = (files.c.index_name == bindparam("b_index"), files.c.identity == bindparam("b_identity"))
 GIVEN = {"b_index": ROW["index_name"], "b_identity": ROW["identity"]}
-INSERT = Prepared(insert(files), (*ROW, "record_id", "removed"))
+INSERT = PreparedInsert(files)
 
 
 async def done(store: Store, work: Callable[[Connection], Any]) -> Any:
