@@ -10,28 +10,35 @@ sdist  Every member of the tar has been seen, to its end; so exactly one PKG-INF
        build backend would say when the sdist is built is out of reach; pip and uv compare that themselves.
 both   That one file names, once, the project and version of the filename.
 
-It costs the time to unpack an sdist (see `tarmembers`), and next to nothing for a wheel. It runs in a thread.
+It costs the time to unpack an sdist (see `tarmembers`), and next to nothing for most wheels. Small ones are read at
+once, and everything else in a thread.
 """
 
 from typing import BinaryIO
 
 from authproxy.backend import tarmembers, zipmembers
 from authproxy.backend.coremetadata import name_and_version
-from authproxy.backend.members import Lookout
+from authproxy.backend.members import Heavy, Lookout
 from authproxy.domain.names import Artifact, ProjectName, same_version
 from authproxy.domain.refusal import Code, quoted, refuse
 
 
-def metadata_of(file: BinaryIO, artifact: Artifact) -> tuple[ProjectName, str]:
+def metadata_of(file: BinaryIO, artifact: Artifact, *, at_once: bool = False) -> tuple[ProjectName, str]:
     """Return the project and canonical version that the metadata inside states; they are those of the filename.
 
-    `file` is seekable; its position is not kept. Raises Refused: archive-invalid for what is no archive, or one that
+    `file` is seekable; its position is not kept. Raises Heavy where it is to be read `at_once` and would take longer
+    than it takes to hand it to a thread. Raises Refused: archive-invalid for what is no archive, or one that
     two readers could read differently; name-invalid for metadata that names nothing; mismatch for another project or
     version.
     """
     lookout = Lookout(artifact)
-    read = tarmembers.read if artifact.filename.endswith(".tar.gz") else zipmembers.read
-    name, version = name_and_version(read(file, lookout))
+    if not artifact.filename.endswith(".tar.gz"):
+        content = zipmembers.read(file, lookout, at_once=at_once)
+    elif at_once:
+        raise Heavy
+    else:
+        content = tarmembers.read(file, lookout)
+    name, version = name_and_version(content)
     if name != artifact.project or not same_version(version, artifact.version):
         raise refuse(
             Code.MISMATCH,

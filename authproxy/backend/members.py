@@ -25,6 +25,10 @@ METADATA_LIMIT = 4 * 1024 * 1024
 _FOLDER_ENDING = ".dist-info"
 
 
+class Heavy(Exception):
+    """To read this archive takes more than was to be read at once."""
+
+
 def invalid(sentence: str) -> Refused:
     """Build the refusal of an archive; `sentence` goes on from "the archive"."""
     return refuse(Code.ARCHIVE_INVALID, f"the archive {sentence}")
@@ -52,6 +56,9 @@ class Lookout:
 
     def sees(self, name: str) -> bool:
         """Whether this member is the metadata; raise `Refused` where it makes the answer depend on the reader."""
+        # Most members of a wheel are in no such folder, however their names are read.
+        if self.artifact.filetype is Filetype.WHEEL and _FOLDER_ENDING not in name.casefold():
+            return False
         folder, _, rest = plain(name).partition("/")
         if self.artifact.filetype is Filetype.WHEEL and not folder.casefold().endswith(_FOLDER_ENDING):
             return False

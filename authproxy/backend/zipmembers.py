@@ -17,11 +17,15 @@ import struct
 import zlib
 from typing import BinaryIO, NamedTuple
 
-from authproxy.backend.members import MEMBERS_LIMIT, METADATA_LIMIT, Lookout, invalid
+from authproxy.backend.members import MEMBERS_LIMIT, METADATA_LIMIT, Heavy, Lookout, invalid
 from authproxy.domain.refusal import quoted
 
 # Bytes of the central directory, which is held in memory: 65,535 members with paths of 200 characters.
 DIRECTORY_LIMIT = 16 * 1024 * 1024
+
+# What may be read at once, on the event loop: so many members, and so many bytes of metadata.
+FEW = 100
+SHORT = 32 * 1024
 
 _END = struct.Struct("<4s4H2LH")  # 4.3.16
 _END64 = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
@@ -50,10 +54,17 @@ class _Member(NamedTuple):
     size: int
 
 
-def read(file: BinaryIO, lookout: Lookout) -> bytes:
-    """Return the bytes of the member that `lookout` picks; raise `Refused` where the file is not a zip by our rules."""
+def read(file: BinaryIO, lookout: Lookout, *, at_once: bool = False) -> bytes:
+    """Return the bytes of the member that `lookout` picks; raise `Refused` where the file is not a zip by our rules.
+
+    `at_once` it raises Heavy where that takes long. What it refuses is refused either way.
+    """
     count, start, length = _end_record(file)
+    if at_once and count > FEW:
+        raise Heavy
     members, wanted = _directory(_read_at(file, start, length), count, lookout)
+    if at_once and max(wanted.size, wanted.packed) > SHORT:
+        raise Heavy
     _check_local_headers(file, members, start)
     return _content(file, wanted)
 
@@ -167,6 +178,8 @@ def _long(values: tuple[int, ...], extra: bytes, *, repeats: bool = False) -> li
 
     Where none says so, the field may repeat them all with `repeats`: Python before 3.11.4 writes local headers so.
     """
+    if not extra and _FULL32 not in values:
+        return list(values)
     wide = [n for n, value in enumerate(values) if value == _FULL32]
     found = list(values)
     payload = _extras(extra).get(_ZIP64, b"")

@@ -134,6 +134,11 @@ class Spool:
                 left[0] = left[0][taken:]
 
     @property
+    def at_hand(self) -> bool:
+        """Whether all of it lies in memory and is small, once `settle` has returned."""
+        return self._file is None and self.size <= SMALL
+
+    @property
     def sha256(self) -> str:
         """Lower-case hex digest of all bytes, once `settle` has returned."""
         return self._hash.hexdigest()
@@ -143,7 +148,7 @@ class Spool:
 
         `blake2b` is the 256-bit form that upload forms carry (`blake2_256_digest`).
         """
-        if self._file is None and self.size <= SMALL:
+        if self.at_hand:
             return {name: self._digest(name) for name in names}
         found = await asyncio.gather(*(asyncio.to_thread(self._digest, name) for name in names))
         return dict(zip(names, found, strict=True))

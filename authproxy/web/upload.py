@@ -16,6 +16,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from authproxy.backend.answer import UploadAnswer
 from authproxy.backend.archive import metadata_of
 from authproxy.backend.encoding import encode
 from authproxy.backend.form import Form, RemovalForm
+from authproxy.backend.members import Heavy
 from authproxy.domain.access import Access, Outcome, PrincipalKind
 from authproxy.domain.grants import Action
 from authproxy.domain.keys import shows_secret
@@ -155,8 +157,7 @@ class _Passage:
         decision = decide(self.parts.policy, principal, self.access, now=now)
         if isinstance(decision, Admission):
             if decision.metadata is MetadataCheck.VERIFY and self.access.artifact is not None:
-                async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
-                    await asyncio.to_thread(self._inspect, self.access.artifact)
+                await self._inspected(self.access.artifact)
             entry = audit.entry(self.origin, principal, self.access, decision)
             now = self.parts.now()
             claimed = await self.parts.ledger.claim(entry, self.access, decision, now=now, once=self._once())
@@ -172,9 +173,19 @@ class _Passage:
         key, caveats = self.sender.principal.key, self.sender.principal.caveats
         return () if key is None or caveats is None else nonces(key.id, caveats, self.access)
 
-    def _inspect(self, artifact: Artifact) -> None:
+    async def _inspected(self, artifact: Artifact) -> None:
+        """Hear what the archive says of itself: at once where that takes no time, else in a thread. Raises Refused."""
+        if self.spool.at_hand:
+            with suppress(Heavy):
+                self._inspect(artifact, at_once=True)
+                return
+        principal = self.sender.principal
+        async with self.parts.archives.turn(principal.key.id if principal.key else principal.name):
+            await asyncio.to_thread(self._inspect, artifact)
+
+    def _inspect(self, artifact: Artifact, *, at_once: bool = False) -> None:
         with self.spool.reader() as file:
-            metadata_of(file, artifact)
+            metadata_of(file, artifact, at_once=at_once)
 
     async def forward(self, ticket: Ticket) -> str:
         """Send the form on, complete the record with what became of it, and say so. Raises Refused."""

@@ -6,6 +6,7 @@ import tarfile
 import warnings
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authproxy.backend.archive import metadata_of
+from authproxy.backend.members import Heavy
+from authproxy.backend.zipmembers import FEW, SHORT
 from authproxy.domain.names import artifact
 from authproxy.domain.refusal import Code, Refused
 from tests.backend.archives import (
@@ -34,7 +37,17 @@ with warnings.catch_warnings():
     from pip._internal.utils.wheel import parse_wheel
 
 
+def heard(filename: str, content: bytes, *, at_once: bool) -> object:
+    try:
+        return metadata_of(io.BytesIO(content), artifact(filename), at_once=at_once)
+    except Refused as refused:
+        return refused.denial
+
+
 def states(filename: str, content: bytes) -> tuple[str, str]:
+    """What is read; at once it says the same, or that it takes too long for that."""
+    with suppress(Heavy):
+        assert heard(filename, content, at_once=True) == heard(filename, content, at_once=False)
     return metadata_of(io.BytesIO(content), artifact(filename))
 
 
@@ -165,3 +178,35 @@ def test_the_naive_reading_would_have_passed_a_lie():
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert b"Name: victim" in archive.read(IN_WHEEL.decode())
     refusal(WHEEL, content, Code.MISMATCH)
+
+
+def of_weight(members: int, metadata: int) -> bytes:
+    """A wheel of so many members and so many bytes of metadata, which pack well."""
+    described = METADATA + b"\n" + b"x" * (metadata - len(METADATA) - 1)
+    return by_zipfile((IN_WHEEL.decode(), described), *((f"foo/{number}.py", b"") for number in range(members - 1)))
+
+
+@pytest.mark.parametrize(
+    ("content", "heavy"),
+    [
+        pytest.param(of_weight(FEW, SHORT), False, id="just light enough"),
+        pytest.param(of_weight(FEW + 1, 100), True, id="many members"),
+        pytest.param(of_weight(2, SHORT + 1), True, id="long metadata"),
+        pytest.param(of_weight(2, 4_000_000), True, id="4 KiB that unpack to 4 MB"),
+    ],
+)
+def test_what_takes_long_is_not_read_at_once(content: bytes, *, heavy: bool) -> None:
+    """A wheel of 4 KiB held everybody up for 54 ms, once; in a thread it is what any other is."""
+    file, seen = io.BytesIO(content), artifact(WHEEL)
+    if heavy:
+        with pytest.raises(Heavy):
+            metadata_of(file, seen, at_once=True)
+    else:
+        assert metadata_of(file, seen, at_once=True) == ("foo", "1.0")
+    assert metadata_of(file, seen) == ("foo", "1.0")
+
+
+def test_an_sdist_is_not_read_at_once() -> None:
+    """All of it has to be unpacked."""
+    with pytest.raises(Heavy):
+        metadata_of(io.BytesIO(by_tarfile((IN_SDIST.decode(), METADATA))), artifact(SDIST), at_once=True)

@@ -10,7 +10,7 @@ import pytest
 
 from authproxy.web.turns import Turns
 from tests.peers.forms import upload
-from tests.peers.packages import wheel
+from tests.peers.packages import sdist, wheel
 from tests.web.conftest import Running
 
 Take = Callable[[str], AbstractAsyncContextManager[None]]
@@ -99,17 +99,18 @@ async def test_nothing_is_kept_of_who_gave_up() -> None:
 
 
 async def test_archives_are_read_in_turn(running: Running) -> None:
-    """While one archive of a key is read its others wait, and those of another key do not."""
+    """While one archive of a key is read its others wait, and those of another key do not; what is light waits for none."""
     turns = Turns(2)
     running.app.parts = replace(running.app.parts, archives=turns)
     busy, other = await running.key(), await running.key()
     async with turns.turn(busy.split("_")[1][:-1]):
         waiting = [
-            asyncio.create_task(running.ask(upload(wheel("acme-core", f"1.{number}"), busy))) for number in range(3)
+            asyncio.create_task(running.ask(upload(sdist("acme-core", f"1.{number}"), busy))) for number in range(3)
         ]
         await asyncio.sleep(0.5)
-        answer = await running.ask(upload(wheel("acme-docs", "1.0"), other))
-        assert (answer.status, answer.text) == (200, "uploaded\n")
+        for package, key in ((sdist("acme-docs", "1.0"), other), (wheel("acme-core", "1.0"), busy)):
+            answer = await running.ask(upload(package, key))
+            assert (answer.status, answer.text) == (200, "uploaded\n")
         assert not any(task.done() for task in waiting)
     assert [(await task).status for task in waiting] == [200] * 3
     assert len(turns) == 0
