@@ -4,7 +4,7 @@ This room takes the rule's side alone. What a key may do stands in `authproxy.do
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
@@ -54,7 +54,11 @@ class Question:
     publishers: Mapping[str, Publisher] = field(default_factory=dict)  # whose attestations count
 
 
-def _requirement(question: Question, rule: PackageRule) -> Denial | str:
+# Of a yes: what `Trail.passed` takes.
+Sentence = str | Callable[[], str]
+
+
+def _requirement(question: Question, rule: PackageRule) -> Denial | Sentence:
     if rule.require is Requirement.TRUSTED_PUBLISHER:
         return _published(question, rule)
     if question.principal.kind not in _MEETS.get(rule.require, ()):
@@ -66,7 +70,7 @@ def _requirement(question: Question, rule: PackageRule) -> Denial | str:
             return Denial(Code.NOT_ALLOWED, f"{rule.label} requires {quoted(rule.require)}: {unsigned}, {NOT_MINTED}")
         instead = EXEC if question.access.action is Action.UPLOAD else _DERIVE
         return Denial(Code.NOT_ALLOWED, f"{rule.label} requires {quoted(rule.require)}: {unsigned}, {instead}")
-    return f"it requires {quoted(rule.require)}, which this is"
+    return lambda: f"it requires {quoted(rule.require)}, which this is"
 
 
 def _published(question: Question, rule: PackageRule) -> Denial | str:
@@ -105,15 +109,15 @@ def password_word(rule: PackageRule, passwords: PasswordRule) -> Passwords:
     return passwords.uploads if rule.passwords is None else rule.passwords
 
 
-def _filetype(question: Question, rule: PackageRule) -> Denial | str:
-    artifact, allowed = question.access.artifact, listed(sorted(rule.filetypes))
+def _filetype(question: Question, rule: PackageRule) -> Denial | Sentence:
+    artifact = question.access.artifact
     filetype = artifact.filetype if artifact else question.filetype
     if filetype is None:
-        return f"no file was named; it takes {allowed}"
+        return lambda: f"no file was named; it takes {listed(sorted(rule.filetypes))}"
     if filetype not in rule.filetypes:
-        what = quoted(artifact.filename) if artifact else "the file"
+        what, allowed = quoted(artifact.filename) if artifact else "the file", listed(sorted(rule.filetypes))
         return Denial(Code.FILETYPE, f"{what} is of the type {filetype}: {rule.label} takes {allowed}")
-    return f"it takes {allowed}"
+    return lambda: f"it takes {listed(sorted(rule.filetypes))}"
 
 
 def _version(question: Question, rule: PackageRule) -> Denial | str:
@@ -127,16 +131,16 @@ def _version(question: Question, rule: PackageRule) -> Denial | str:
     return f"version {quoted(version)} is among {allowed}"
 
 
-def _size(question: Question, rule: PackageRule) -> Denial | str:
-    size = question.access.size
-    if rule.max_size is None:
+def _size(question: Question, rule: PackageRule) -> Denial | Sentence:
+    size, limit = question.access.size, rule.max_size
+    if limit is None:
         return "it has no limit of its own"
     if size is None:
-        return f"no size was named; it takes {exact(rule.max_size)}"
-    if size > rule.max_size:
-        has, most = over(size, rule.max_size)
+        return lambda: f"no size was named; it takes {exact(limit)}"
+    if size > limit:
+        has, most = over(size, limit)
         return Denial(Code.TOO_LARGE, f"the file has {has}: {rule.label} takes at most {most}")
-    return f"{size} bytes are at most {exact(rule.max_size)}"
+    return lambda: f"{size} bytes are at most {exact(limit)}"
 
 
 def _attestations(question: Question, rule: PackageRule) -> Denial | str:
@@ -159,7 +163,7 @@ def _attestations(question: Question, rule: PackageRule) -> Denial | str:
     return Denial(Code.ATTESTATION, f"{rule.label} requires an attestation of {jobs}, and {has}")
 
 
-_Check = Callable[[Question, PackageRule], Denial | str]
+_Check = Callable[[Question, PackageRule], Denial | Sentence]
 _WHO: Final[tuple[tuple[str, _Check], ...]] = (("require", _requirement),)
 _WHAT: Final[tuple[tuple[str, _Check], ...]] = (
     ("filetypes", _filetype),
@@ -175,7 +179,7 @@ def ruled(trail: Trail, policy: Policy, question: Question) -> PackageRule | Den
     What may come in says nothing of what may go: of `filetypes`, `versions`, `max_size` and `attestations` a delete is
     asked none, or a release that a stricter rule lets in no more could never be cleaned up.
     """
-    access, question = question.access, replace(question, publishers=policy.publishers)
+    access = question.access
     if access.project is None or (question.whole and (access.artifact is None or access.size is None)):
         wanted = (
             "an upload names a project, a file and its size" if question.whole else "name the project that it is about"

@@ -189,7 +189,8 @@ def decide(policy: Policy, principal: Principal, access: Access, *, now: int) ->
     version = access.artifact.version if access.artifact else access.version
     # A push names its release first, and then each of its files; none of them has a size that we know.
     whole = access.action is Action.UPLOAD
-    return _walk(Trail(kept=False), policy, Question(principal, access, now, version, policy.passwords, whole))
+    question = Question(principal, access, now, version, policy.passwords, whole, publishers=policy.publishers)
+    return _walk(Trail(kept=False), policy, question)
 
 
 def forbids(policy: Policy, principal: Principal, access: Access, *, now: int) -> Denial | None:
@@ -212,7 +213,7 @@ def admit_uploader(
     A Denial here is one that `decide` would answer for every project. None promises nothing.
     """
     question = Question(principal, Access(Action.UPLOAD, index, None), now, None, policy.passwords)
-    holder = holder_of(Trail(), policy, question)
+    holder = holder_of(Trail(kept=False), policy, question)
     if isinstance(holder, Denial):
         return holder
     key, key_policy = holder
@@ -225,9 +226,9 @@ def admit_uploader(
 
 def _early(question: Question, *, removals: bool) -> Denial | None:
     """Say which caveat no upload to this index gets past, nor a delete where the body may ask for one."""
-    denial = taken_away(Trail(), question, whole=False)
+    denial = taken_away(Trail(kept=False), question, whole=False)
     delete = replace(question, access=replace(question.access, action=Action.DELETE))
-    if removals and taken_away(Trail(), delete, whole=False) is None:
+    if removals and taken_away(Trail(kept=False), delete, whole=False) is None:
         return None
     return denial
 
@@ -235,11 +236,11 @@ def _early(question: Question, *, removals: bool) -> Denial | None:
 def reaches(policy: Policy, principal: Principal, action: Action, index: str, *, now: int) -> bool:
     """Say whether a key may do this to any project of an index: who may read none is not shown an empty list."""
     question = Question(principal, Access(action, index, None), now, None, policy.passwords)
-    holder = holder_of(Trail(), policy, question)
+    holder = holder_of(Trail(kept=False), policy, question)
     if isinstance(holder, Denial):
         return False
     key, key_policy = holder
-    return taken_away(Trail(), question, whole=False) is None and all(
+    return taken_away(Trail(kept=False), question, whole=False) is None and all(
         any(each.reaches(action, index) for each in grants)
         for grants in (key_policy.allow, key.grants or key_policy.allow)
     )
@@ -272,7 +273,15 @@ def explain(
     trail = Trail()
     version = access.artifact.version if access.artifact else version or access.version
     question = Question(
-        principal, access, now, version, policy.passwords, whole=False, placed=placed, filetype=filetype
+        principal,
+        access,
+        now,
+        version,
+        policy.passwords,
+        whole=False,
+        placed=placed,
+        filetype=filetype,
+        publishers=policy.publishers,
     )
     decision = _walk(trail, policy, question)
     if isinstance(decision, Admission) and access.action in MAKING:

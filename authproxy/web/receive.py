@@ -116,8 +116,10 @@ async def _go_on(request: BaseRequest) -> None:
 async def _next(request: BaseRequest, end: float) -> bytes:
     """The next piece of the body, empty after the last; due soon, and by `end` in the loop's time.
 
-    The clock runs for the client alone: while our own disk is slow, nobody's timer does.
+    The clock runs for the client alone: while our own disk is slow, nobody's timer does; nor for what is here already.
     """
+    if (piece := request.content.read_nowait()) or request.content.at_eof():
+        return piece
     try:
         async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + STALL, end)):
             return await request.content.readany()
