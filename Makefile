@@ -12,6 +12,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 export VENV PYTHON
 
+# Over all cores; one that is done takes of what another has still to do: long tests stand together.
+SPREAD := -n auto --dist worksteal
+
 # The rooms in which every branch has a test.
 CORE := authproxy/domain/*,authproxy/backend/form*,authproxy/backend/framing*,authproxy/backend/grammar*,authproxy/backend/encoding*,authproxy/authority/*
 
@@ -39,10 +42,10 @@ demo: $(VENV)/.installed-demo$(if $(findstring oidc,$(ARGS)),-oidc,$(if $(findst
 	@$(BIN)/authproxy demo $(ARGS)
 
 test: $(VENV)/.installed-check
-	$(BIN)/python -m pytest $(or $(ARGS),-n auto)
+	$(BIN)/python -m pytest $(or $(ARGS),$(SPREAD))
 
 check: lint types contract
-	$(BIN)/python -m pytest -n auto --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) --cov --cov-report= $(ARGS)
 	$(BIN)/python -m coverage report --include='$(CORE)' --fail-under=100
 	$(BIN)/python -m tests.fuzz --seconds 30
 
