@@ -116,12 +116,12 @@ class Framing:
             )
 
     def _event(self, event: MultipartSegment | bytes | None) -> Event:
-        if isinstance(event, MultipartSegment):
-            return self._head()
         if event is None:
             self._in_part = False
             self._held -= len(self._dashed) + 4  # a CRLF before it; a CRLF or two hyphens behind
             return END
+        if isinstance(event, MultipartSegment):
+            return self._head()
         self._held -= len(event)
         self._search(event)
         return event
@@ -137,7 +137,7 @@ class Framing:
         """Rule 3; the seam catches a boundary that two pieces share."""
         overlap = len(self._dashed) - 1
         # `find`, since `in` costs CPython 3.11 an exception for each question: bytes may be asked for a number.
-        if piece.find(self._dashed) >= 0 or (self._seam + piece[:overlap]).find(self._dashed) >= 0:
+        if piece.find(self._dashed) >= 0 or (self._seam and (self._seam + piece[:overlap]).find(self._dashed) >= 0):
             raise refuse(Code.FORM_INVALID, f"{self._here()} contains the form's boundary: choose another boundary")
         self._seam = piece[-overlap:] if len(piece) >= overlap else (self._seam + piece)[-overlap:]
 

@@ -37,9 +37,12 @@ def recalled(parts: Parts, request: BaseRequest, address: Address) -> Principal 
 async def key_holder(parts: Parts, request: BaseRequest, address: Address) -> Principal:
     """Prove who asks where only a key will do. Raises Refused (credential-missing, credential-invalid, ...)."""
     known = recalled(parts, request, address)
-    if known is not None:
-        return known
-    holder = await holder_of(parts, presented(parts, request), address)
+    return known or await remembered(parts, request, presented(parts, request), address)
+
+
+async def remembered(parts: Parts, request: BaseRequest, credential: Credential | None, address: Address) -> Principal:
+    """Prove who presents this as `holder_of` does, so that `recalled` knows it the next time."""
+    holder = await holder_of(parts, credential, address)
     if (header := _only(parts, request)) is not None:
         parts.authority.remember(header, holder)
     return holder

@@ -39,7 +39,7 @@ from authproxy.domain.refusal import Code, Denial, Refused, refuse
 from authproxy.store import StoreError, Ticket
 from authproxy.web import trials
 from authproxy.web.about import told_of
-from authproxy.web.credentials import holder_of, presented
+from authproxy.web.credentials import presented, recalled, remembered
 from authproxy.web.head import Address
 from authproxy.web.ledger import SameFile
 from authproxy.web.parts import Parts
@@ -105,12 +105,14 @@ def _known(file: SameFile) -> str:
 
 async def _sender(parts: Parts, request: BaseRequest, origin: Origin, index: str, address: Address) -> Sender:
     """Prove who asks, and refuse whoever may upload nothing here."""
-    credential, policy = presented(parts, request), parts.config.policy
-    if credential is not None and credential.key_text is None:
-        sender = await parts.passwords.proved(credential, policy, index, address, now=parts.now())
-        told_of(request, sender.principal)
-        return sender
-    principal = await holder_of(parts, credential, address)
+    policy, principal = parts.config.policy, recalled(parts, request, address)
+    if principal is None:
+        credential = presented(parts, request)
+        if credential is not None and credential.key_text is None:
+            sender = await parts.passwords.proved(credential, policy, index, address, now=parts.now())
+            told_of(request, sender.principal)
+            return sender
+        principal = await remembered(parts, request, credential, address)
     told_of(request, principal)
     parts.uses.note(principal, Action.UPLOAD, None, origin.address, origin.client, parts.now())
     removals = parts.backend.flavour.removals.by_form
