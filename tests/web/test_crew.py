@@ -97,7 +97,7 @@ while len(ended) < 3 and time.monotonic() < end:
     came, spoke = wakeup.wait(workers, 1)
     for each in spoke:
         heard.setdefault(each.number, []).extend(each.words())
-        if "fine" in heard[each.number] or "odd" in heard[each.number]:
+        if each.number not in ended and {"fine", "odd"} & set(heard[each.number]):
             each.signal(signal.SIGTERM)
     for each in workers:
         if each.number not in ended and (status := each.ended()) is not None:
