@@ -5,9 +5,8 @@ a valid key leave no row: a row costs a write to the disk, and whoever floods us
 """
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Final
 
 from authproxy.domain.access import Access, Principal, PrincipalKind
@@ -119,12 +118,23 @@ async def record_refusal(store: Store, origin: Origin, principal: Principal, acc
     await store.record_refusal(short, denial.code, denial.reason)
 
 
-@asynccontextmanager
-async def refusals(store: Store, origin: Origin, principal: Principal, access: Access) -> AsyncIterator[None]:
+def refusals(store: Store, origin: Origin, principal: Principal, access: Access) -> "_Refusals":
     """Put the refusal that ends this block on record, but for what says nothing about who asked for what."""
-    try:
-        yield
-    except Refused as refused:
-        if refused.denial.code not in NO_DECISION:
-            await record_refusal(store, origin, principal, access, refused.denial)
-        raise
+    return _Refusals(store, origin, principal, access)
+
+
+class _Refusals:
+    __slots__ = ("_access", "_origin", "_principal", "_store")
+
+    def __init__(self, store: Store, origin: Origin, principal: Principal, access: Access) -> None:
+        self._store = store
+        self._origin, self._principal, self._access = origin, principal, access
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(exc, Refused) and exc.denial.code not in NO_DECISION:
+            await record_refusal(self._store, self._origin, self._principal, self._access, exc.denial)

@@ -66,7 +66,6 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._choked = False  # whether the index has yet to take what was written
         self.since = self._loop.time()  # when it last had something, or began to wait
-        self._begin(bodiless=False)
 
     def _begin(self, *, bodiless: bool) -> None:
         self._bodiless = bodiless

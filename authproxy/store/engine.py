@@ -6,10 +6,9 @@ nothing; WAL with NORMAL and Python's default (DELETE, FULL) brought a revoked k
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Final, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -182,17 +181,31 @@ def raw(connection: Connection) -> sqlite3.Connection:
     return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
-@contextmanager
-def border(path: Path) -> Iterator[None]:
+class Border:
+    """A context that may be entered again and again; `border` says what it is for."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(exc, DBAPIError):
+            raise _translated(exc.orig, self._path) from exc
+        if isinstance(exc, sqlite3.Error):
+            raise _translated(exc, self._path) from exc
+        if isinstance(exc, SQLAlchemyError | OverflowError | UnicodeError):
+            raise StoreError(f"{self._path} was asked something it cannot answer: {type(exc).__name__}") from exc
+
+
+def border(path: Path) -> Border:
     """Let no exception of a database library through: each becomes a StoreError of one sentence."""
-    try:
-        yield
-    except DBAPIError as exc:
-        raise _translated(exc.orig, path) from exc
-    except sqlite3.Error as exc:
-        raise _translated(exc, path) from exc
-    except (SQLAlchemyError, OverflowError, UnicodeError) as exc:
-        raise StoreError(f"{path} was asked something it cannot answer: {type(exc).__name__}") from exc
+    return Border(path)
 
 
 def _translated(exc: BaseException | None, path: Path) -> StoreError:

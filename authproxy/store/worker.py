@@ -13,17 +13,19 @@ which runs the same functions by `AsyncConnection.run_sync` (`postgres.worker`).
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from types import TracebackType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from authproxy.store.driver import sqlite3
 from authproxy.store.engine import border, connection_on, let_go, raw
 from authproxy.store.errors import StoreError
 
@@ -136,6 +138,7 @@ class FileWorker(Worker):
 
     def __init__(self, path: Path, watched: Watched = as_it_is) -> None:
         self._path: Final = path
+        self._border: Final = border(path)
         self._watched: Final = watched
         self._waiting: Final[SimpleQueue[Job[Any] | None]] = SimpleQueue()  # None is the last: it is closed
         self._thread: Thread | None = None
@@ -181,14 +184,15 @@ class FileWorker(Worker):
 
     def _live(self, check: Callable[[Connection], None], opened: Future[None]) -> None:
         try:
-            with border(self._path):
+            with self._border:
                 self._connection = connection_on(self._path)
-                self._driver = raw(self._connection)
         except BaseException as exc:  # noqa: BLE001 - it is raised where it was started
             opened.set_exception(exc)
             return
         try:
-            with self._transaction("BEGIN"):
+            self._driver = raw(self._connection)
+            self._reading, self._writing = _Transaction(self._driver, "BEGIN"), _Transaction(self._driver, IMMEDIATE)
+            with self._border, self._reading:
                 check(self._connection)
         except BaseException as exc:  # noqa: BLE001 - as above
             opened.set_exception(exc)
@@ -212,28 +216,17 @@ class FileWorker(Worker):
             batch.append(job)
         for job in batch:
             if not job.writes:
-                self._alone(job, "BEGIN").send()
+                self._alone(job, self._reading).send()
         writes = [job for job in batch if job.writes]
         if len(writes) == 1:
-            self._alone(writes[0], IMMEDIATE).send()
+            self._alone(writes[0], self._writing).send()
         elif writes:
             for answer in self._together(writes):
                 answer.send()
 
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        with border(self._path):
-            self._driver.execute(begin)
-            try:
-                yield
-                self._driver.commit()
-            finally:
-                if self._driver.in_transaction:  # what failed, and a COMMIT that did (another program reads)
-                    self._driver.rollback()
-
-    def _alone(self, job: Job[T], begin: str) -> Answer:
+    def _alone(self, job: Job[T], transaction: "_Transaction") -> Answer:
         try:
-            with self._transaction(begin):
+            with self._border, transaction:
                 value = job.work(self._connection)
         except Exception as exc:  # noqa: BLE001 - it is raised where the job came from
             return Answer(job, error=exc)
@@ -241,7 +234,7 @@ class FileWorker(Worker):
 
     def _together(self, jobs: list[Job[Any]]) -> list[Answer]:
         try:
-            with self._transaction(IMMEDIATE):
+            with self._border, self._writing:
                 return [self._in_savepoint(job) for job in jobs]
         except Exception as exc:  # noqa: BLE001 - as above
             return [Answer(job, error=exc) for job in jobs]
@@ -250,7 +243,7 @@ class FileWorker(Worker):
         driver = self._driver
         driver.execute("SAVEPOINT job")
         try:
-            with border(self._path):
+            with self._border:
                 value = job.work(self._connection)
         except Exception as exc:
             # On a full disk and the like SQLite rolls everything back by itself, https://sqlite.org/lang_transaction.html
@@ -261,3 +254,26 @@ class FileWorker(Worker):
             return Answer(job, error=exc)
         driver.execute("RELEASE job")
         return Answer(job, value)
+
+
+class _Transaction:
+    """Transactions, one after another, as a context: each is committed at its end, or nothing of it is left."""
+
+    __slots__ = ("_begin", "_driver")
+
+    def __init__(self, driver: sqlite3.Connection, begin: str) -> None:
+        self._driver = driver
+        self._begin = begin
+
+    def __enter__(self) -> None:
+        self._driver.execute(self._begin)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if exc is None:
+                self._driver.commit()
+        finally:
+            if self._driver.in_transaction:  # what failed, and a COMMIT that did (another program reads)
+                self._driver.rollback()
