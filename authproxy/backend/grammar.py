@@ -10,7 +10,7 @@ This room looks at single lines. Where they begin and end is `framing`'s busines
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from authproxy.domain.refusal import Code, Refused, quoted, refuse
 
@@ -58,8 +58,7 @@ _UNPACKED: Final = re.compile(r"multipart/.*|message/.*|application/x-www-form-u
 _CHARSETS: Final = frozenset({"utf-8", "us-ascii"})
 
 
-@dataclass(frozen=True, slots=True)
-class PartHead:
+class PartHead(NamedTuple):
     """What the header lines of one part say: its field, and its filename where it is a file."""
 
     name: str

@@ -9,7 +9,7 @@ import stat
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -80,14 +80,25 @@ def _make_durable(connection: sqlite3.Connection, path: Path, *, wal: bool) -> N
     connection.execute("PRAGMA synchronous=EXTRA")
 
 
-def connect(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """Open an existing file for reading and writing. Transactions begin where SQLAlchemy's events say, nowhere else."""
+class Driver(sqlite3.Connection):
+    """The driver's connection, and a cursor for statements of which all rows are taken at once: to make one for each
+    costs a seventh of executing it.
+    """
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self.at_hand: Final = self.cursor()
+
+
+def connect(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Driver:
+    """Open an existing file for reading and writing. Transactions begin where somebody says so, nowhere else."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
         timeout=busy_seconds,
         isolation_level=None,
         check_same_thread=False,
+        factory=Driver,
     )
     try:
         connection.execute("PRAGMA foreign_keys=ON")
@@ -176,9 +187,9 @@ def _wrapped(path: Path) -> Engine:
     return create_engine("sqlite+pysqlite://", module=sqlite3, creator=partial(connect, path), poolclass=StaticPool)
 
 
-def raw(connection: Connection) -> sqlite3.Connection:
+def raw(connection: Connection) -> Driver:
     """Return the driver's own connection behind SQLAlchemy's."""
-    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
+    return cast("Driver", connection.connection.dbapi_connection)
 
 
 class Border:

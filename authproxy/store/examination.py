@@ -21,7 +21,7 @@ from sqlalchemy.pool import StaticPool
 from authproxy.domain.keys import KeyKind
 from authproxy.store import derivations
 from authproxy.store.driver import sqlite3, wal_is_safe
-from authproxy.store.engine import BUSY_SECONDS, PRIMARY, PRIVATE, border, database_path
+from authproxy.store.engine import BUSY_SECONDS, PRIMARY, PRIVATE, Driver, border, database_path
 from authproxy.store.errors import SchemaError, StoreError
 from authproxy.store.schema import revision
 from authproxy.store.settling import count_alarms
@@ -160,7 +160,7 @@ def reading(path: Path) -> Iterator[tuple[Connection, bool]]:
 
     def opened() -> sqlite3.Connection:
         uri = f"{path.absolute().as_uri()}?mode=ro{beside}"
-        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, factory=Driver)
 
     engine = create_engine("sqlite+pysqlite://", module=sqlite3, creator=opened, poolclass=StaticPool)
     try:

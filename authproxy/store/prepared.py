@@ -62,7 +62,7 @@ class Prepared:
     def _execute(self, connection: Connection, given: Mapping[str, Any]) -> sqlite3.Cursor:
         own = self._own
         values = [given[name] if name in given else own[name] for name in self._names]
-        return raw(connection).execute(self.sql, values)
+        return raw(connection).at_hand.execute(self.sql, values)
 
 
 class PreparedInsert:
@@ -85,7 +85,7 @@ class PreparedInsert:
             return int(made[0])
         columns = tuple(name for name, value in row.items() if value is not None)
         sql, names = self._written.get(columns) or self._write(columns)
-        number = raw(connection).execute(sql, [row[name] for name in names]).lastrowid
+        number = raw(connection).at_hand.execute(sql, [row[name] for name in names]).lastrowid
         assert number is not None
         return number
 

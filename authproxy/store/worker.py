@@ -87,7 +87,7 @@ class Worker(ABC):
         """Finish what waits, then let go. Closing twice is fine."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job(Generic[T]):
     """A piece of work, and who waits for it."""
 
@@ -98,7 +98,7 @@ class Job(Generic[T]):
     afterwards: Callable[[], None] | None  # called when the work is over, done or failed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What came of a job."""
 
