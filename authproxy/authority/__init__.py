@@ -109,16 +109,14 @@ class Authority:
         self._flights: dict[tuple[PublicId, bytes], _Flight] = {}  # by public id and proof of the secret
 
     def recall(self, header: str, address: IPv4Address | IPv6Address, *, now: int) -> Principal | None:
-        """Return whom this very Authorization header proved from this address, where it would prove the same now.
-
-        Never waits, and None says nothing: `authenticate` does. `now` is unix seconds.
-        """
+        """Return whom this very header proved from this address, and would now (unix seconds); None says nothing."""
         known = self._presented.get(header, address)
         return known if known is not None and self.still_holds(known, now=now) else None
 
     def remember(self, header: str, principal: Principal) -> None:
-        """Note that this header, and nothing beside it, proved a key."""
-        self._presented.put(header, principal)
+        """Note that this header, and nothing beside it, proved a key; one that is still to be sealed comes again."""
+        if not self.derivations.to_seal(principal):
+            self._presented.put(header, principal)
 
     def still_holds(self, principal: Principal, *, now: int) -> bool:
         """Say whether the key that a principal proved would prove it now, without waiting. `now` is unix seconds.

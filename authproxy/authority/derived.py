@@ -134,6 +134,12 @@ class DerivedKeys:
         if made is not None:
             self._sealing[public_id] = asyncio.create_task(self._seal(SealedKey(public_id, made), now))
 
+    def to_seal(self, principal: Principal) -> bool:
+        """Say whether the MAC key of the secret that somebody proved is still to be sealed."""
+        key, public_id = principal.key, principal.public_id
+        secret = None if key is None or public_id is None else key.secret(PublicId(public_id))
+        return self.seals and secret is not None and secret.sealed is None
+
     async def close(self) -> None:
         """Finish the sealing that is under way."""
         if self._sealing:

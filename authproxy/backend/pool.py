@@ -152,9 +152,9 @@ class Pool:
         if ends_by_reset:
             try:
                 _end_by_reset(transport.get_extra_info("socket"))
-            except OSError:
+            except (OSError, ValueError) as exc:  # its descriptor may be gone already
                 connection.abort()
-                raise
+                raise ConnectionError("the connection ended as it began") from exc
         return connection
 
     def _released(self, connection: Connection) -> None:

@@ -26,8 +26,10 @@ async def opened_file(path: Path, watched: Watched) -> tuple[FileWorker, FileWat
             watch.close()
             raise StoreBusy(f"{path} was replaced at this moment: try again")
     except BaseException:
-        await worker.close()
-        run.close()
+        try:
+            await worker.close()
+        finally:
+            run.close()
         raise
     return worker, watch, run
 

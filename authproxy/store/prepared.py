@@ -74,6 +74,7 @@ class PreparedInsert:
     """
 
     def __init__(self, table: Table) -> None:
+        assert not any(each.server_default or each.default for each in table.columns), "null would become the default"
         self._statement: Final = insert(table)
         self._written: Final[dict[tuple[str, ...], tuple[str, Sequence[str]]]] = {}  # by the columns that are there
 

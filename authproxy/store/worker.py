@@ -12,6 +12,7 @@ which runs the same functions by `AsyncConnection.run_sync` (`postgres.worker`).
 """
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -30,6 +31,8 @@ from authproxy.store.engine import border, connection_on, let_go, raw
 from authproxy.store.errors import StoreError
 
 T = TypeVar("T")
+
+log: Final = logging.getLogger("authproxy.store")
 
 # A batch of admissions holds the thread for about 25 ms; more would make a read wait noticeably.
 BATCH_LIMIT: Final = 64
@@ -109,6 +112,8 @@ class Answer:
     def deliver(self) -> None:
         """Tell who waits, or what is to hear of it where nobody does any more. In the thread of the loop."""
         future = self.job.future
+        if future.done() and not future.cancelled():
+            return  # it was answered before all of its batch failed
         if future.cancelled():
             if self.error is None and self.job.orphaned is not None:
                 self.job.orphaned(self.value)
@@ -124,7 +129,10 @@ class Answer:
 
     def send(self) -> None:
         """Deliver from another thread."""
-        self.end()
+        try:
+            self.end()
+        except Exception:
+            log.exception("what was to be done after a piece of work failed")
         # The loop may be gone when a program ends in the middle: then nobody waits.
         with suppress(RuntimeError):
             self.job.future.get_loop().call_soon_threadsafe(self.deliver)
@@ -147,9 +155,10 @@ class FileWorker(Worker):
     async def start(self, check: Callable[[Connection], None]) -> None:
         """Open the database and let `check` refuse it."""
         opened: Future[None] = Future()
-        self._thread = Thread(target=self._live, args=(check, opened), name="authproxy-store", daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._live, args=(check, opened), name="authproxy-store", daemon=True)
         try:
+            thread.start()
+            self._thread = thread
             await asyncio.shield(asyncio.wrap_future(opened))
         except BaseException:
             await self.close()
@@ -199,11 +208,12 @@ class FileWorker(Worker):
         else:
             opened.set_result(None)
             while (job := self._waiting.get()) is not None:
-                self._drain(job)
+                self._drain(self._batch(job))
         finally:
+            self._closed = True
             let_go(self._connection)
 
-    def _drain(self, first: Job[Any]) -> None:
+    def _batch(self, first: Job[Any]) -> list[Job[Any]]:
         batch = [first]
         while len(batch) < BATCH_LIMIT:
             try:
@@ -214,15 +224,24 @@ class FileWorker(Worker):
                 self._waiting.put(None)
                 break
             batch.append(job)
-        for job in batch:
-            if not job.writes:
-                self._alone(job, self._reading).send()
-        writes = [job for job in batch if job.writes]
-        if len(writes) == 1:
-            self._alone(writes[0], self._writing).send()
-        elif writes:
-            for answer in self._together(writes):
-                answer.send()
+        return batch
+
+    def _drain(self, batch: list[Job[Any]]) -> None:
+        """Do all of it and answer everybody, whatever happens: nobody else will."""
+        try:
+            for job in batch:
+                if not job.writes:
+                    self._alone(job, self._reading).send()
+            writes = [job for job in batch if job.writes]
+            if len(writes) == 1:
+                self._alone(writes[0], self._writing).send()
+            elif writes:
+                for answer in self._together(writes):
+                    answer.send()
+        except BaseException as exc:
+            log.exception("the store's thread failed")
+            for job in batch:
+                Answer(job, error=StoreError(f"{self._path} failed: {type(exc).__name__}")).send()
 
     def _alone(self, job: Job[T], transaction: "_Transaction") -> Answer:
         try:

@@ -82,7 +82,7 @@ async def test_a_wrong_secret_seals_nothing(build, store):
 
 
 async def test_sealing_that_fails_is_told_and_tried_again_later(build, store, monkeypatch, caplog):
-    """A full disk stops no request; the next try comes a minute later."""
+    """A full disk stops no request; the next try comes a minute later, for until then its header is not known again."""
     record, text = await build().issue(SPEC, now=NOW)
     authority = build(masters=Masters(MASTER))
 
@@ -91,14 +91,19 @@ async def test_sealing_that_fails_is_told_and_tried_again_later(build, store, mo
 
     with monkeypatch.context() as patched:
         patched.setattr(store.derivations, "seal", full)
-        assert (await authority.authenticate(text, HERE, now=NOW)).key == record
+        found = await authority.authenticate(text, HERE, now=NOW)
+        assert found.key == record
         await authority.derivations.close()
     assert "was not sealed" in caplog.text
+    authority.remember("Basic key", found)
+    assert authority.recall("Basic key", HERE, now=NOW) is None
     for then in (NOW + AGAIN - 1, NOW + AGAIN):
         assert (await store.key(record.id)).secrets[0].sealed is None
         await authority.authenticate(text, HERE, now=then)
         await authority.derivations.close()
     assert (await store.key(record.id)).secrets[0].sealed is not None
+    authority.remember("Basic key", found := await authority.authenticate(text, HERE, now=NOW))
+    assert authority.recall("Basic key", HERE, now=NOW) is found
 
 
 async def test_both_secrets_of_a_rotation_have_a_mac_key_of_their_own(authority, key, store):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import tarfile
 import warnings
 import zipfile
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from authproxy.backend.archive import metadata_of
 from authproxy.backend.members import Heavy
-from authproxy.backend.zipmembers import FEW, SHORT
+from authproxy.backend.zipmembers import BRIEF, FEW, SHORT
 from authproxy.domain.names import artifact
 from authproxy.domain.refusal import Code, Refused
 from tests.backend.archives import (
@@ -180,6 +181,10 @@ def test_the_naive_reading_would_have_passed_a_lie():
     refusal(WHEEL, content, Code.MISMATCH)
 
 
+# As many extra fields as are too many to be read at once; each is of another kind.
+EXTRAS = b"".join(struct.pack("<2H", kind, 0) for kind in range(0x4000, 0x4000 + BRIEF // 4 + 1))
+
+
 def of_weight(members: int, metadata: int) -> bytes:
     """A wheel of so many members and so many bytes of metadata, which pack well."""
     described = METADATA + b"\n" + b"x" * (metadata - len(METADATA) - 1)
@@ -193,6 +198,8 @@ def of_weight(members: int, metadata: int) -> bytes:
         pytest.param(of_weight(FEW + 1, 100), True, id="many members"),
         pytest.param(of_weight(2, SHORT + 1), True, id="long metadata"),
         pytest.param(of_weight(2, 4_000_000), True, id="4 KiB that unpack to 4 MB"),
+        pytest.param(zipped(Entry(IN_WHEEL, METADATA, central={"extra": EXTRAS})), True, id="many extra fields"),
+        pytest.param(zipped(Entry(IN_WHEEL, METADATA, local={"extra": EXTRAS})), True, id="many in a local header"),
     ],
 )
 def test_what_takes_long_is_not_read_at_once(content: bytes, *, heavy: bool) -> None:

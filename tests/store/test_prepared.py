@@ -11,7 +11,7 @@ from authproxy.store import Store, StoreError, chain, holds, outcomes, uploads
 from authproxy.store import files as file_rows
 from authproxy.store import keys as key_rows
 from authproxy.store.prepared import Prepared, PreparedInsert
-from authproxy.store.tables import files, record
+from authproxy.store.tables import files, keys, record
 
 ROW: dict[str, Any] = {
     "index_name": "",
@@ -64,6 +64,12 @@ async def test_what_the_database_does_not_take_is_a_sentence(store: Store, wrong
     with pytest.raises(StoreError):
         await done(store, lambda connection: INSERT.insert(connection, ROW | wrong))
     assert await done(store, lambda connection: Prepared(select(files)).rows(connection)) == []
+
+
+def test_a_column_with_a_default_takes_no_null_that_is_left_out() -> None:
+    """It would say something else then."""
+    with pytest.raises(AssertionError, match="default"):
+        PreparedInsert(keys)
 
 
 async def test_a_value_that_is_missing_is_a_defect(store: Store) -> None:

@@ -232,3 +232,48 @@ async def test_the_loop_goes_on_while_the_disk_is_slow(worker: FileWorker) -> No
     assert not writing.done()
     release.set()
     await writing
+
+
+async def test_what_is_done_afterwards_may_fail(worker: FileWorker, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told, who asked is answered, and the thread goes on: nobody would be answered any more without it."""
+
+    def fails() -> None:
+        raise ValueError("afterwards")
+
+    await worker.write(raise_generation, afterwards=fails)
+    assert await worker.read(count) == 2
+    assert "afterwards" in caplog.text
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "sharing a commit"])
+async def test_nothing_that_work_raises_ends_the_thread(
+    worker: FileWorker, caplog: pytest.LogCaptureFixture, together: bool
+) -> None:
+    """Not even what is no Exception: all who wait are told, and nothing of it is there."""
+
+    def leaves(connection: Connection) -> None:
+        raise_generation(connection)
+        raise SystemExit("out of the thread")
+
+    release = await held(worker)
+    waiting = [worker.hand_in(work, writes=True) for work in ([raise_generation, leaves] if together else [leaves])]
+    release.set()
+    for result in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(result, StoreError)
+        assert "SystemExit" in str(result)
+    assert "the store's thread failed" in caplog.text
+    await worker.write(raise_generation)
+    assert await worker.read(count) == 2
+
+
+async def test_a_machine_without_a_thread_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said is why, and closing what never began is fine."""
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    worker = FileWorker(path)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        await worker.start(lambda _: None)
+    await worker.close()

@@ -203,3 +203,30 @@ async def test_a_rule_that_is_taken_away_while_the_body_comes_holds(
 
     assert await asyncio.to_thread(rest) == 403
     recording.assert_saw_nothing()
+
+
+ENDS = {
+    "revoked": lambda parts, key_id: parts.store.revoke(key_id, parts.now()),
+    "paused": lambda parts, key_id: parts.store.pause(key_id, parts.now()),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_who_is_known_by_the_header_is_refused_with_the_key(
+    running: Running, recording: RecordingIndex, end: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second upload is of a key that nobody had to read again; once it ends, nobody asks for the third one's body."""
+    parts, key = running.app.parts, await running.key()
+    assert (await running.ask(upload(wheel("acme-core", "1.0"), key))).status == 200
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.authority, "authenticate", None)
+        assert (await running.ask(upload(wheel("acme-core", "1.1"), key))).status == 200
+        other = upload(wheel("acme-core", "1.2"), await running.key())
+        assert (await running.ask(other)).status == 500, "negative control: another key has to be read"
+    [key_id] = {row["key_id"] for row in rows(running)}
+    assert await end(parts, key_id)
+    recording.forget()
+    head, _, _ = upload(wheel("acme-core", "1.3"), key).partition(b"\r\n\r\n")
+    answer = await running.ask(head + b"\r\nExpect: 100-continue\r\n\r\n")
+    assert (answer.status, answer.text) == (401, "the key is not valid\n")
+    recording.assert_saw_nothing()
