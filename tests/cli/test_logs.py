@@ -33,6 +33,7 @@ def log() -> Iterator[io.StringIO]:
     for handler in before:  # force=True would close them
         root.removeHandler(handler)
     stream = io.StringIO()
+    logging.captureWarnings(capture=False)  # who left it on has it on another stream, where pytest's own stands since
     to_stderr("debug", stream=stream)
     yield stream
     logging.captureWarnings(capture=False)
@@ -129,6 +130,7 @@ def test_every_part_of_a_record_is_redacted(log: io.StringIO) -> None:
     assert [line["message"].split()[0] for line in lines[:3]] == ["head", "raw", "failed"]
     assert lines[1]["address"] == "::1"
     assert "RuntimeError" in lines[2]["exception"]
+    assert "UserWarning: seen" in lines[3]["message"]
     assert SECRET not in log.getvalue()
     assert BASIC not in log.getvalue()
     assert PUBLIC_ID in log.getvalue()

@@ -12,6 +12,7 @@ from tests.peers.packages import sdist, wheel
 from tests.peers.ports import LOOPBACK, reserved_port
 from tests.peers.programs import Program
 from tests.peers.recording import RecordingIndex, Reply
+from tests.peers.waiting import wait_until
 from tests.peers.wire import basic, head
 
 UV_INSTALL = ("pip", "install", "--no-config", "--no-cache", "--no-deps")
@@ -64,9 +65,8 @@ def test_real_clients_upload_through_authproxy_and_download_from_nginx(scene: Sc
     shown = scene.client.run([python, "-c", "import acme_new; print(acme_new.__version__)"])
     assert shown.said.strip() == "1.0"
     public_id = scene.keys["acme"].split("_")[1]
-    assert re.search(
-        rf" {public_id} \[[^]]+\] \"GET /packages/acme_new-1.0-py3-none-any.whl HTTP/1.1\" 200 ", scene.front.log
-    )
+    line = rf" {public_id} \[[^]]+\] \"GET /packages/acme_new-1.0-py3-none-any.whl HTTP/1.1\" 200 "
+    wait_until(lambda: re.search(line, scene.front.log), lambda: scene.front.log)  # nginx answers first, then writes it
     assert not served_by(scene.index.program, "/packages/acme_new")
     assert '"target": "/packages/acme_new' not in scene.proxy.log
     for log in (scene.front.log, scene.front.program.output()):
@@ -83,7 +83,8 @@ def test_a_refusal_has_its_sentence(scene: Scene) -> None:
     assert (answer.status, "may not read 'victim': it may read:acme-*" in answer.text) == (403, True)
     assert answer.header("Cache-Control") == "no-store"
     public_id = scene.keys["acme"].split("_")[1]
-    assert re.search(rf"GET /simple/victim/ HTTP/1.1\" 403 .*\"key {public_id} may not read 'victim'", scene.front.log)
+    line = rf"GET /simple/victim/ HTTP/1.1\" 403 .*\"key {public_id} may not read 'victim'"
+    wait_until(lambda: re.search(line, scene.front.log), lambda: scene.front.log)
 
 
 @pytest.mark.parametrize(
