@@ -18,7 +18,7 @@ import zlib
 from typing import BinaryIO, NamedTuple
 
 from authproxy.backend.members import MEMBERS_LIMIT, METADATA_LIMIT, Heavy, Lookout, invalid
-from authproxy.domain.refusal import quoted
+from authproxy.domain.refusal import Refused, quoted
 
 # Bytes of the central directory, which is held in memory: 65,535 members with paths of 200 characters.
 DIRECTORY_LIMIT = 16 * 1024 * 1024
@@ -114,9 +114,9 @@ def _end_record64(file: BinaryIO, end: int, short: tuple[int, int, int, int]) ->
     return at, here, count, length, start
 
 
-def _directory(directory: bytes, count: int, lookout: Lookout) -> tuple[list[_Member], _Member]:
-    """Return all members in the order in which they stand in the file, and the one that `lookout` picks."""
-    members: list[_Member] = []
+def _directory(directory: bytes, count: int, lookout: Lookout) -> tuple[dict[int, _Member], _Member]:
+    """Return all members by where they stand in the file, and the one that `lookout` picks."""
+    members: dict[int, _Member] = {}
     names: set[bytes] = set()
     wanted: _Member | None = None
     at = 0
@@ -125,7 +125,9 @@ def _directory(directory: bytes, count: int, lookout: Lookout) -> tuple[list[_Me
         if member.name in names:
             raise invalid(f"has two members called {quoted(_text(member))}")
         names.add(member.name)
-        members.append(member)
+        if member.offset in members:
+            raise _misplaced(member)
+        members[member.offset] = member
         if lookout.sees(_text(member)):
             if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
                 raise invalid(f"has a {lookout.wanted} that is no regular file")
@@ -134,7 +136,7 @@ def _directory(directory: bytes, count: int, lookout: Lookout) -> tuple[list[_Me
         raise invalid("has a directory that is longer than its members need")
     lookout.finish()
     assert wanted is not None
-    return sorted(members), wanted
+    return members, wanted
 
 
 def _entry(directory: bytes, at: int) -> tuple[_Member, int, int]:
@@ -209,25 +211,40 @@ def _extras(extra: bytes) -> dict[int, bytes]:
     return fields
 
 
-def _check_local_headers(file: BinaryIO, members: list[_Member], end: int, brief: int | None) -> None:
-    """Compare each with what the directory says. Raises Heavy where they have more than so many bytes together."""
+def _check_local_headers(file: BinaryIO, members: dict[int, _Member], end: int, brief: int | None) -> None:
+    """Compare each with what the directory says. Raises Heavy where they have more than so many bytes together.
+
+    They are taken out one by one, each from where the one before ends: to sort 65,000 of them held up the whole program
+    for 60 ms, in whatever thread (measured).
+    """
     at = seen = 0
-    for member in members:
-        if member.offset != at:
-            raise invalid(f"has bytes before {quoted(_text(member))} that belong to no member, or to two")
+    while members:
+        member = members.pop(at, None)
+        if member is None:
+            raise _misplaced(members[min(members)])
         header = _LOCAL.unpack(_read_at(file, at, _LOCAL.size))
         magic, _, flags, method, _, _, crc, packed, size, name_length, extra_length = header
+        if magic != b"PK\3\4":
+            raise _contradicted(member)
         seen += _LOCAL.size + name_length + extra_length
         if brief is not None and seen > brief:
             raise Heavy
         rest = file.read(name_length + extra_length)
         size, packed = _long((size, packed), rest[name_length:], repeats=True)
         local = _Member(at, rest[:name_length], flags, method, crc, packed, size)
-        if magic != b"PK\3\4" or local != member:
-            raise invalid(f"says two different things of its member {quoted(_text(member))}")
+        if local != member:
+            raise _contradicted(member)
         at += _LOCAL.size + name_length + extra_length + packed
     if at != end:
         raise invalid("has bytes before its directory that belong to no member, or to two")
+
+
+def _contradicted(member: _Member) -> Refused:
+    return invalid(f"says two different things of its member {quoted(_text(member))}")
+
+
+def _misplaced(member: _Member) -> Refused:
+    return invalid(f"has bytes before {quoted(_text(member))} that belong to no member, or to two")
 
 
 def _content(file: BinaryIO, member: _Member) -> bytes:

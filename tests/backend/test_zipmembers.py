@@ -236,3 +236,16 @@ def test_the_check_catches_a_naive_reader(content):
         assert archive.read(IN_WHEEL.decode()) == METADATA
     assert by_local_headers(content)[IN_WHEEL] == EVIL
     refusal(content)
+
+
+def test_members_may_stand_in_any_order_in_the_directory() -> None:
+    """And are looked at in that of the file; nothing of it sorts them, which in one go holds up every other thread."""
+    entries = [Entry(b"foo/%d" % number, b"x" * number) for number in range(50)]
+    content = zipped(*entries, GOOD)
+    start = content.index(b"PK\1\2")
+    end = content.index(b"PK\5\6")
+    pieces = [b"PK\1\2" + piece for piece in content[start:end].split(b"PK\1\2")[1:]]
+    assert len(pieces) == 51
+    shuffled = content[:start] + b"".join(pieces[::-1]) + content[end:]
+    assert shuffled != content
+    assert read(shuffled) == read(content) == METADATA
