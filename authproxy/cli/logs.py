@@ -16,7 +16,7 @@ from typing import TextIO
 from authproxy.backend.spans import current_trace
 from authproxy.cli.journal import Prioritised, is_journal
 from authproxy.cli.output import printable
-from authproxy.domain.keys import PUBLIC_ID_LENGTH
+from authproxy.domain.keys import BASIC, PUBLIC_ID_LENGTH
 
 REDACTED = "[redacted]"
 
@@ -40,6 +40,10 @@ _REDACTIONS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] 
     (  # credentials without their header's name
         re.compile(r"\b(Basic|Bearer)(\s{1,4})[A-Za-z0-9+/_.~=:-]{8,}", re.IGNORECASE),
         lambda match: match[1] + match[2] + REDACTED,
+    ),
+    (  # and without the name of their scheme
+        re.compile(rf"{BASIC}[A-Za-z0-9+/_=-]*"),
+        lambda _match: REDACTED,
     ),
     (  # https://user:password@host
         re.compile(r"(://[^\s/:@'\"]{0,256}:)[^\s/@'\"]{1,1024}@"),

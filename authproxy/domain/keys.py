@@ -130,12 +130,19 @@ def parse(text: str, prefix: str) -> UnverifiedKey | None:
     return UnverifiedKey(KeyId(public[:KEY_ID_LENGTH]), public, SecretText(match["secret"]))
 
 
+# What `__token__:` and whatever stands behind it is in base64.
+BASIC: Final = "X190b2tlbl9fO"
+
+
 def shows_secret(text: str, prefix: str) -> bool:
-    """Say whether a text holds a key with most of its secret, in any case and with any separator, or a derived key.
+    """Say whether a text holds a key with most of its secret, in any case and with any separator, or a derived key; or
+    the credentials of one as an Authorization header has them.
 
     For places where no key belongs, such as a URL or a filename. 16 characters are 95 bits of a secret, and no name
     that begins like a public id goes on so by chance.
     """
+    if BASIC in text:
+        return True
     if len(text) < len(prefix) + 1 + PUBLIC_ID_LENGTH + 1 + 16:
         return False
     found = re.search(

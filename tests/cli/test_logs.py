@@ -58,6 +58,7 @@ def log() -> Iterator[io.StringIO]:
         ),
         pytest.param(f"derived key {PUBLIC_ID}.{'n' * 16}", f"derived key {PUBLIC_ID}.{'n' * 16}", id="its name stays"),
         pytest.param(f"Authorization: Basic {BASIC}", "Authorization: [redacted]", id="a header as it is sent"),
+        pytest.param(f"'/{BASIC}' is no path", "'/[redacted]' is no path", id="its value in an address"),
         pytest.param("authorization: token abc\r\nHost: h", "authorization: [redacted]\r\nHost: h", id="a head"),
         pytest.param(
             f"{{'Authorization': 'Basic {BASIC}', 'a': 'b'}}",

@@ -197,11 +197,12 @@ def test_broken_keys_are_still_meant_as_keys(text: str, answer: bool) -> None:
         (f"/simple/{KEY.replace('_', '-').lower()}/", True),
         (f"apx_{PUBLIC_ID}.W1swLDIsMV1d.{'s' * 43}", True),
         (f"/apx_{PUBLIC_ID}.W1sx-_A.{'s' * 20}", True),
+        (f"/X190b2tlbl9fO{'m' * 80}", True),
         (f"apx_{PUBLIC_ID}", False),
         (f"apx_{PUBLIC_ID}.W1swLDIsMV1d", False),
         (f"{PUBLIC_ID}.{'s' * 16}", False),
     ],
-    ids=["a key", "as a name", "a derived key", "one cut short", "a public id", "its caveats alone", "the name of one"],
+    ids=["a key", "as a name", "derived", "cut short", "in base64", "a public id", "its caveats", "its name"],
 )
 def test_what_shows_a_secret(text: str, answer: bool) -> None:
     """For places where no key belongs: whole or cut short, and not what logs show."""

@@ -13,7 +13,7 @@ from authproxy.web import app as room
 from tests.peers.forms import upload
 from tests.peers.packages import wheel
 from tests.peers.recording import RecordingIndex
-from tests.peers.wire import get
+from tests.peers.wire import basic, get
 from tests.web.conftest import Running
 
 FAULTS = {
@@ -120,7 +120,14 @@ async def test_a_key_in_a_url_goes_nowhere(
 ) -> None:
     """Whoever pastes a key into an address must not hand it to the index and its log."""
     key = await running.key()
-    for target in (f"/simple/{key}/", f"/simple/{key.lower().replace('_', '-')}/", f"/{key.replace('_', '%5F')}"):
+    header = basic("__token__", key).removeprefix("Basic ")
+    spelled = (
+        f"/simple/{key}/",
+        f"/simple/{key.lower().replace('_', '-')}/",
+        f"/{key.replace('_', '%5F')}",
+        f"/{header}",
+    )
+    for target in spelled:
         answer = await running.ask(get(target))
         assert (answer.status, "replace this one" in answer.reason) == (400, True)
     escaped = "/" + "".join(f"%{ord(letter):02x}" for letter in key)
