@@ -123,12 +123,12 @@ def refusals(store: Store, origin: Origin, principal: Principal, access: Access)
     return _Refusals(store, origin, principal, access)
 
 
+@dataclass(slots=True)
 class _Refusals:
-    __slots__ = ("_access", "_origin", "_principal", "_store")
-
-    def __init__(self, store: Store, origin: Origin, principal: Principal, access: Access) -> None:
-        self._store = store
-        self._origin, self._principal, self._access = origin, principal, access
+    store: Store
+    origin: Origin
+    principal: Principal
+    access: Access
 
     async def __aenter__(self) -> None:
         return None
@@ -137,4 +137,4 @@ class _Refusals:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(exc, Refused) and exc.denial.code not in NO_DECISION:
-            await record_refusal(self._store, self._origin, self._principal, self._access, exc.denial)
+            await record_refusal(self.store, self.origin, self.principal, self.access, exc.denial)

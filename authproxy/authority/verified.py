@@ -1,10 +1,10 @@
 """Which keys this server has already checked with Argon2, remembered without their secrets.
 
 An entry is a MAC of the secret under a key that lives as long as the server's memory (BLAKE2b with a key, RFC 7693,
-section 2.9: OpenSSL's HMAC takes three times as long), beside the digest that the secret was checked
-against. A copy of this memory therefore opens nothing, and a digest that changed in the store
-ends what was checked against the old one. This room does not know whether a key is revoked or expired: a hit only
-replaces the hashing, never the look at the record.
+section 2.9: OpenSSL's HMAC takes three times as long), beside the digest that the secret was checked against. A copy of
+this memory therefore opens nothing, and a digest that changed in the store ends what was checked against the old one.
+This room does not know whether a key is revoked or expired: a hit only replaces the hashing, never the look at the
+record.
 """
 
 from dataclasses import dataclass, field

@@ -113,11 +113,15 @@ def _filetype(question: Question, rule: PackageRule) -> Denial | Sentence:
     artifact = question.access.artifact
     filetype = artifact.filetype if artifact else question.filetype
     if filetype is None:
-        return lambda: f"no file was named; it takes {listed(sorted(rule.filetypes))}"
+        return lambda: f"no file was named; it {_takes(rule)}"
     if filetype not in rule.filetypes:
-        what, allowed = quoted(artifact.filename) if artifact else "the file", listed(sorted(rule.filetypes))
-        return Denial(Code.FILETYPE, f"{what} is of the type {filetype}: {rule.label} takes {allowed}")
-    return lambda: f"it takes {listed(sorted(rule.filetypes))}"
+        what = quoted(artifact.filename) if artifact else "the file"
+        return Denial(Code.FILETYPE, f"{what} is of the type {filetype}: {rule.label} {_takes(rule)}")
+    return lambda: f"it {_takes(rule)}"
+
+
+def _takes(rule: PackageRule) -> str:
+    return f"takes {listed(sorted(rule.filetypes))}"
 
 
 def _version(question: Question, rule: PackageRule) -> Denial | str:

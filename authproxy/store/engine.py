@@ -6,6 +6,7 @@ nothing; WAL with NORMAL and Python's default (DELETE, FULL) brought a revoked k
 
 import os
 import stat
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ BUSY_SECONDS: Final = 5.0
 # Pages of 4 KiB in the write-ahead log before they are carried over into the database: by 1000 of them, SQLite's own
 # number, an upload cost a twentieth more (measured), for most of them are the same few.
 LOGGED: Final = 4000
+# How a transaction begins that writes: one that reads first and writes later could not wait for its lock.
+IMMEDIATE: Final = "BEGIN IMMEDIATE"
 PRIVATE: Final = 0o600
 # https://sqlite.org/fileformat.html#magic_header_string
 _MAGIC: Final = b"SQLite format 3\0"
@@ -155,11 +158,11 @@ def _is_database(path: Path) -> bool:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql(IMMEDIATE)
 
 
 def engine_on(path: Path) -> Engine:
-    """Wrap one connection. Its transactions begin IMMEDIATE: one that reads first and writes later could not wait.
+    """Wrap one connection. Its transactions begin IMMEDIATE.
 
     https://docs.sqlalchemy.org/en/20/dialects/sqlite.html (transaction control with the sqlite3 driver)
     """
@@ -192,13 +195,11 @@ def raw(connection: Connection) -> Driver:
     return cast("Driver", connection.connection.dbapi_connection)
 
 
+@dataclass(slots=True)
 class Border:
     """A context that may be entered again and again; `border` says what it is for."""
 
-    __slots__ = ("_path",)
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    path: Path
 
     def __enter__(self) -> None:
         return None
@@ -207,11 +208,11 @@ class Border:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(exc, DBAPIError):
-            raise _translated(exc.orig, self._path) from exc
+            raise _translated(exc.orig, self.path) from exc
         if isinstance(exc, sqlite3.Error):
-            raise _translated(exc, self._path) from exc
+            raise _translated(exc, self.path) from exc
         if isinstance(exc, SQLAlchemyError | OverflowError | UnicodeError):
-            raise StoreError(f"{self._path} was asked something it cannot answer: {type(exc).__name__}") from exc
+            raise StoreError(f"{self.path} was asked something it cannot answer: {type(exc).__name__}") from exc
 
 
 def border(path: Path) -> Border:

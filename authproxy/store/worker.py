@@ -27,7 +27,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from authproxy.store.driver import sqlite3
-from authproxy.store.engine import border, connection_on, let_go, raw
+from authproxy.store.engine import IMMEDIATE, border, connection_on, let_go, raw
 from authproxy.store.errors import StoreError
 
 T = TypeVar("T")
@@ -36,8 +36,6 @@ log: Final = logging.getLogger("authproxy.store")
 
 # A batch of admissions holds the thread for about 25 ms; more would make a read wait noticeably.
 BATCH_LIMIT: Final = 64
-# How what writes begins: what reads first and writes later could not wait for its lock.
-IMMEDIATE: Final = "BEGIN IMMEDIATE"
 
 
 class Watched(Protocol):
@@ -112,8 +110,6 @@ class Answer:
     def deliver(self) -> None:
         """Tell who waits, or what is to hear of it where nobody does any more. In the thread of the loop."""
         future = self.job.future
-        if future.done() and not future.cancelled():
-            return  # it was answered before all of its batch failed
         if future.cancelled():
             if self.error is None and self.job.orphaned is not None:
                 self.job.orphaned(self.value)
@@ -227,36 +223,38 @@ class FileWorker(Worker):
         return batch
 
     def _drain(self, batch: list[Job[Any]]) -> None:
-        """Do all of it and answer everybody, whatever happens: nobody else will."""
-        try:
-            for job in batch:
-                if not job.writes:
-                    self._alone(job, self._reading).send()
-            writes = [job for job in batch if job.writes]
-            if len(writes) == 1:
-                self._alone(writes[0], self._writing).send()
-            elif writes:
-                for answer in self._together(writes):
-                    answer.send()
-        except BaseException as exc:
-            log.exception("the store's thread failed")
-            for job in batch:
-                Answer(job, error=StoreError(f"{self._path} failed: {type(exc).__name__}")).send()
+        for job in batch:
+            if not job.writes:
+                self._alone(job, self._reading).send()
+        writes = [job for job in batch if job.writes]
+        if len(writes) == 1:
+            self._alone(writes[0], self._writing).send()
+        elif writes:
+            for answer in self._together(writes):
+                answer.send()
 
     def _alone(self, job: Job[T], transaction: "_Transaction") -> Answer:
         try:
             with self._border, transaction:
                 value = job.work(self._connection)
-        except Exception as exc:  # noqa: BLE001 - it is raised where the job came from
-            return Answer(job, error=exc)
+        except BaseException as exc:  # noqa: BLE001 - it is raised where the job came from
+            return Answer(job, error=self._told(exc))
         return Answer(job, value)
 
     def _together(self, jobs: list[Job[Any]]) -> list[Answer]:
         try:
             with self._border, self._writing:
                 return [self._in_savepoint(job) for job in jobs]
-        except Exception as exc:  # noqa: BLE001 - as above
-            return [Answer(job, error=exc) for job in jobs]
+        except BaseException as exc:  # noqa: BLE001 - as above
+            error = self._told(exc)
+            return [Answer(job, error=error) for job in jobs]
+
+    def _told(self, exc: BaseException) -> Exception:
+        """Return what those who wait are told. What would end a thread does not end this one: nobody else answers."""
+        if isinstance(exc, Exception):
+            return exc
+        log.error("the store's thread failed", exc_info=exc)
+        return StoreError(f"{self._path} failed: {type(exc).__name__}")
 
     def _in_savepoint(self, job: Job[T]) -> Answer:
         driver = self._driver
@@ -275,24 +273,22 @@ class FileWorker(Worker):
         return Answer(job, value)
 
 
+@dataclass(slots=True)
 class _Transaction:
     """Transactions, one after another, as a context: each is committed at its end, or nothing of it is left."""
 
-    __slots__ = ("_begin", "_driver")
-
-    def __init__(self, driver: sqlite3.Connection, begin: str) -> None:
-        self._driver = driver
-        self._begin = begin
+    driver: sqlite3.Connection
+    begin: str
 
     def __enter__(self) -> None:
-        self._driver.execute(self._begin)
+        self.driver.execute(self.begin)
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             if exc is None:
-                self._driver.commit()
+                self.driver.commit()
         finally:
-            if self._driver.in_transaction:  # what failed, and a COMMIT that did (another program reads)
-                self._driver.rollback()
+            if self.driver.in_transaction:  # what failed, and a COMMIT that did (another program reads)
+                self.driver.rollback()
